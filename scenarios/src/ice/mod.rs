@@ -1,0 +1,128 @@
+//! Production ICE stacks (RFC 8445) behind one trait, one file each, unmodified.
+//!
+//! A stack is an *agent*: it forms pairs, sends checks, nominates. It gathers nothing and owns no
+//! socket; whoever holds it hands it time, datagrams and candidates, and carries out what it
+//! answers. Every method is deterministic given its arguments and the seed the agent was made with.
+
+use std::net::SocketAddr;
+
+use pinhole::Time;
+
+/// The four candidate types of RFC 8445 §5.1.1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum CandidateType {
+    /// An address of the host's own interface.
+    Host,
+    /// The address a STUN server saw (RFC 8445: server-reflexive).
+    ServerReflexive,
+    /// An address that was learned from a check, and never signaled.
+    PeerReflexive,
+    /// An address on a TURN server.
+    Relayed,
+}
+
+impl CandidateType {
+    /// The token of the candidate attribute (RFC 8839 §5.1): `host`, `srflx`, `prflx`, `relay`.
+    pub fn token(self) -> &'static str {
+        match self {
+            CandidateType::Host => "host",
+            CandidateType::ServerReflexive => "srflx",
+            CandidateType::PeerReflexive => "prflx",
+            CandidateType::Relayed => "relay",
+        }
+    }
+}
+
+/// A UDP candidate, as it is handed to a stack and signaled to the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Candidate {
+    /// What kind of address this is.
+    pub kind: CandidateType,
+    /// The transport address checks are sent to.
+    pub address: SocketAddr,
+    /// The base (RFC 8445 §5.1.1): the local address checks are sent from. Equal to `address` for
+    /// host and relayed candidates.
+    pub base: SocketAddr,
+}
+
+/// Username fragment and password of one side (RFC 8445 §5.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The username fragment.
+    pub ufrag: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Who nominates (RFC 8445 §6.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Nominates the pair.
+    Controlling,
+    /// Accepts the nomination.
+    Controlled,
+}
+
+/// A datagram that a stack wants sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// The local address to send from: a host candidate's address, or a relayed candidate's, in
+    /// which case the datagram goes through the TURN client that holds it.
+    pub source: SocketAddr,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// What.
+    pub payload: Vec<u8>,
+}
+
+/// What a stack reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IceEvent {
+    /// This pair is to be used for data from now on. May come again with a better pair.
+    Selected {
+        /// The local address to send from: a host address or a relayed one (the *base*).
+        local: SocketAddr,
+        /// The remote address to send to.
+        remote: SocketAddr,
+    },
+    /// The stack had a working pair and lost it; it may come back.
+    Disconnected,
+    /// The stack gave up.
+    Failed,
+}
+
+/// One agent of one production stack.
+///
+/// The holder calls [`start`](IceAgent::start) once, feeds candidates as they come, and after every
+/// call that takes `now` drains [`poll_transmit`](IceAgent::poll_transmit) and
+/// [`poll_event`](IceAgent::poll_event), then asks [`poll_timeout`](IceAgent::poll_timeout).
+pub trait IceAgent {
+    /// This side's credentials, to be signaled.
+    fn local_credentials(&self) -> Credentials;
+
+    /// Both sides' credentials are known: checks may begin.
+    fn start(&mut self, now: Time, remote: &Credentials);
+
+    /// Adds a candidate of this side. Returns false where the stack has no use for it (a duplicate,
+    /// say), in which case it isn't worth signaling.
+    fn add_local_candidate(&mut self, now: Time, candidate: Candidate) -> bool;
+
+    /// Adds a candidate that the peer signaled. May come before [`start`](IceAgent::start).
+    fn add_remote_candidate(&mut self, now: Time, candidate: Candidate);
+
+    /// A STUN datagram arrived on `local` (a host address, or a relayed one if it came through the
+    /// TURN client) from `remote`.
+    fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, payload: &[u8]);
+
+    /// The time that [`poll_timeout`](IceAgent::poll_timeout) named has come.
+    fn handle_timeout(&mut self, now: Time);
+
+    /// The next datagram to send.
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+
+    /// The next thing to report.
+    fn poll_event(&mut self) -> Option<IceEvent>;
+
+    /// When to call [`handle_timeout`](IceAgent::handle_timeout). Never earlier than `now`.
+    fn poll_timeout(&mut self, now: Time) -> Option<Time>;
+}

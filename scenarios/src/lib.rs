@@ -1,0 +1,3 @@
+//! What people do on Pinhole's internet.
+
+pub mod ice;

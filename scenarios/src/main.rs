@@ -1,0 +1,3 @@
+//! The binary `pinhole`.
+
+fn main() {}
