@@ -1,6 +1,19 @@
 //! An internet in one process.
 #![warn(missing_docs)]
 
+pub mod address;
+pub mod behaviour;
+pub mod engine;
+pub mod host;
+pub mod id;
+pub mod middlebox;
+pub mod packet;
 pub mod time;
+pub mod trace;
 
+pub use address::{Address, Endpoint, Family, Prefix};
+pub use behaviour::{Filtering, Mapping};
+pub use engine::{Budget, BudgetExceeded, Stream};
+pub use host::{Datagram, Input, Io, Program, ProgramId};
+pub use id::{DirectionId, LinkId, NodeId};
 pub use time::Time;

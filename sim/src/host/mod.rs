@@ -1,0 +1,9 @@
+//! Hosts: interfaces, UDP sockets, and the sans-IO programs that run on them.
+
+mod program;
+mod sockets;
+
+pub use program::{DEFAULT_HOP_LIMIT, Datagram, Input, Io, Program, ProgramId};
+pub(crate) use program::{Alarm, Post};
+pub use sockets::BindError;
+pub(crate) use sockets::{Host, Interface};

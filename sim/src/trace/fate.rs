@@ -1,0 +1,233 @@
+//! What becomes of a packet: exactly one fate each, with the place, the rule and the state that
+//! decided it.
+
+use crate::address::{Address, Endpoint};
+use crate::behaviour::Filtering;
+use crate::id::{DirectionId, NodeId};
+
+/// How a packet's life ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// A program on this host took it.
+    Delivered {
+        /// The host.
+        host: NodeId,
+    },
+    /// It went no further.
+    Dropped(Drop),
+}
+
+/// Why a packet was dropped, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Drop {
+    /// A link lost it.
+    Lost {
+        /// The direction of the link.
+        on: DirectionId,
+    },
+    /// The queue before a link had no room for it.
+    QueueFull {
+        /// The direction of the link.
+        on: DirectionId,
+        /// Bytes that waited or were being sent.
+        queued: u32,
+        /// Bytes that may wait.
+        limit: u32,
+    },
+    /// It is longer than the link carries in one piece.
+    TooBig {
+        /// The direction of the link.
+        on: DirectionId,
+        /// The most bytes the link carries.
+        mtu: u16,
+    },
+    /// Nobody on the way knows the destination.
+    NoRoute {
+        /// Who gave up.
+        node: NodeId,
+        /// The address that leads nowhere.
+        destination: Address,
+    },
+    /// It took more hops than it was allowed.
+    TtlExpired {
+        /// Where the last hop ended.
+        node: NodeId,
+    },
+    /// The access point keeps its stations apart.
+    LanIsolated {
+        /// The access point.
+        node: NodeId,
+    },
+    /// The NAT has a mapping for that external endpoint, but its filtering lets this remote
+    /// endpoint not through (RFC 4787 §5).
+    FilteredByNat {
+        /// The NAT.
+        nat: NodeId,
+        /// The internal endpoint behind the mapping.
+        internal: Endpoint,
+        /// The external endpoint the packet was sent to.
+        external: Endpoint,
+        /// Who sent it.
+        remote: Endpoint,
+        /// The filtering behaviour.
+        filtering: Filtering,
+    },
+    /// The NAT has no mapping for that external endpoint, or none any more.
+    NoMapping {
+        /// The NAT.
+        nat: NodeId,
+        /// The external endpoint the packet was sent to.
+        external: Endpoint,
+        /// Who sent it.
+        remote: Endpoint,
+    },
+    /// The NAT has no external port left for a new mapping.
+    NoFreePort {
+        /// The NAT.
+        nat: NodeId,
+        /// Who wanted one.
+        internal: Endpoint,
+    },
+    /// It was sent from inside to the NAT's own external endpoint, and the NAT doesn't hairpin
+    /// (RFC 4787 §6).
+    HairpinningOff {
+        /// The NAT.
+        nat: NodeId,
+        /// The external endpoint the packet was sent to.
+        external: Endpoint,
+    },
+    /// The stateful firewall has seen nothing leave toward that remote endpoint.
+    FilteredByFirewall {
+        /// The firewall.
+        firewall: NodeId,
+        /// Who it was sent to.
+        internal: Endpoint,
+        /// Who sent it.
+        remote: Endpoint,
+        /// How closely the firewall looks at the remote endpoint.
+        filtering: Filtering,
+    },
+    /// A rule of the firewall denies it.
+    DeniedByRule {
+        /// The firewall.
+        firewall: NodeId,
+        /// The rule's place in the list, from 0.
+        rule: u16,
+    },
+    /// A rule of the firewall denies all of UDP.
+    UdpBlocked {
+        /// The firewall.
+        firewall: NodeId,
+        /// The rule's place in the list, from 0.
+        rule: u16,
+    },
+    /// It reached a host that doesn't have that address.
+    WrongHost {
+        /// The host.
+        host: NodeId,
+        /// The address it was sent to.
+        destination: Address,
+    },
+    /// No socket of the host listens there. The sender is told by ICMP.
+    PortUnreachable {
+        /// The host.
+        host: NodeId,
+        /// Where nobody listens.
+        endpoint: Endpoint,
+    },
+    /// The program that got it could make nothing of it.
+    Rejected {
+        /// The host the program runs on.
+        host: NodeId,
+        /// What was wrong, in the program's words.
+        why: &'static str,
+    },
+    /// A middlebox of the user's own dropped it.
+    Custom {
+        /// Where.
+        node: NodeId,
+        /// Why, in the middlebox's words.
+        why: &'static str,
+    },
+}
+
+/// Where something happened to a packet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Place {
+    /// In a node.
+    Node(NodeId),
+    /// On one direction of a link.
+    Direction(DirectionId),
+}
+
+impl Drop {
+    /// The reason's name in results: `filtered_by_nat`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Drop::Lost { .. } => "lost",
+            Drop::QueueFull { .. } => "queue_full",
+            Drop::TooBig { .. } => "too_big",
+            Drop::NoRoute { .. } => "no_route",
+            Drop::TtlExpired { .. } => "ttl_expired",
+            Drop::LanIsolated { .. } => "lan_isolated",
+            Drop::FilteredByNat { .. } => "filtered_by_nat",
+            Drop::NoMapping { .. } => "no_mapping",
+            Drop::NoFreePort { .. } => "no_free_port",
+            Drop::HairpinningOff { .. } => "hairpinning_off",
+            Drop::FilteredByFirewall { .. } => "filtered_by_firewall",
+            Drop::DeniedByRule { .. } => "denied_by_rule",
+            Drop::UdpBlocked { .. } => "udp_blocked",
+            Drop::WrongHost { .. } => "wrong_host",
+            Drop::PortUnreachable { .. } => "port_unreachable",
+            Drop::Rejected { .. } => "rejected",
+            Drop::Custom { .. } => "custom",
+        }
+    }
+
+    /// The reason's number in digests. Never given to another reason.
+    pub(crate) const fn number(&self) -> u8 {
+        match self {
+            Drop::Lost { .. } => 1,
+            Drop::QueueFull { .. } => 2,
+            Drop::TooBig { .. } => 3,
+            Drop::NoRoute { .. } => 4,
+            Drop::TtlExpired { .. } => 5,
+            Drop::LanIsolated { .. } => 6,
+            Drop::FilteredByNat { .. } => 7,
+            Drop::NoMapping { .. } => 8,
+            Drop::NoFreePort { .. } => 9,
+            Drop::HairpinningOff { .. } => 10,
+            Drop::FilteredByFirewall { .. } => 11,
+            Drop::DeniedByRule { .. } => 12,
+            Drop::UdpBlocked { .. } => 13,
+            Drop::WrongHost { .. } => 14,
+            Drop::PortUnreachable { .. } => 15,
+            Drop::Rejected { .. } => 16,
+            Drop::Custom { .. } => 17,
+        }
+    }
+
+    /// Where it happened.
+    pub const fn place(&self) -> Place {
+        match *self {
+            Drop::Lost { on } | Drop::QueueFull { on, .. } | Drop::TooBig { on, .. } => {
+                Place::Direction(on)
+            }
+            Drop::NoRoute { node, .. }
+            | Drop::TtlExpired { node }
+            | Drop::LanIsolated { node }
+            | Drop::Custom { node, .. } => Place::Node(node),
+            Drop::FilteredByNat { nat, .. }
+            | Drop::NoMapping { nat, .. }
+            | Drop::NoFreePort { nat, .. }
+            | Drop::HairpinningOff { nat, .. } => Place::Node(nat),
+            Drop::FilteredByFirewall { firewall, .. }
+            | Drop::DeniedByRule { firewall, .. }
+            | Drop::UdpBlocked { firewall, .. } => Place::Node(firewall),
+            Drop::WrongHost { host, .. }
+            | Drop::PortUnreachable { host, .. }
+            | Drop::Rejected { host, .. } => Place::Node(host),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What happened to every packet: counts and a digest always, an observer or a full recording on
+//! demand.
+
+mod digest;
+mod fate;
+mod recording;
+
+pub use digest::Digest;
+pub use fate::{Drop, Fate, Place};
+pub use recording::{Cause, Event, PacketRecord, Record, Recording};
+
+use crate::packet::Packet;
+use crate::time::Time;
+
+/// How many packets there were, and what became of them. At any moment
+/// `sent + duplicated = delivered + dropped + in_flight`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Packets that programs sent, and ICMP errors that hosts sent.
+    pub sent: u64,
+    /// Copies that links made.
+    pub duplicated: u64,
+    /// Packets that a program took.
+    pub delivered: u64,
+    /// Packets that went no further.
+    pub dropped: u64,
+    /// Packets still under way.
+    pub in_flight: u64,
+}
+
+/// How often packets were dropped for one reason at one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DropCount {
+    /// The first such drop, as an example.
+    pub example: Drop,
+    /// How many.
+    pub count: u64,
+}
+
+/// Watches a run as it happens, for those who want to read the wire without keeping all of it.
+pub trait Observer {
+    /// `packet` was sent.
+    fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
+        let _ = (time, packet, cause);
+    }
+
+    /// `packet` met its fate.
+    fn ended(&mut self, time: Time, packet: &Packet, fate: &Fate);
+}
+
+/// A run's trace.
+#[derive(Default)]
+pub struct Trace {
+    sent: u64,
+    duplicated: u64,
+    delivered: u64,
+    dropped: u64,
+    drops: Vec<DropCount>,
+    digest: Digest,
+    recording: Option<Recording>,
+    observer: Option<Box<dyn Observer>>,
+}
+
+impl Trace {
+    /// Counts of all packets so far.
+    pub fn counts(&self) -> Counts {
+        let ended = self.delivered + self.dropped;
+        Counts {
+            sent: self.sent,
+            duplicated: self.duplicated,
+            delivered: self.delivered,
+            dropped: self.dropped,
+            in_flight: self.sent + self.duplicated - ended,
+        }
+    }
+
+    /// Drops by reason and place, in the order of their first occurrence.
+    pub fn drops(&self) -> &[DropCount] {
+        &self.drops
+    }
+
+    /// The digest of what happened so far.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The recording, if the run is recorded.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    /// Packets sent and duplicated so far, which is also the next packet's number.
+    pub(crate) fn packets(&self) -> u64 {
+        self.sent + self.duplicated
+    }
+
+    pub(crate) fn record_all(&mut self) {
+        self.recording = Some(Recording::default());
+    }
+
+    pub(crate) fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    pub(crate) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
+        match cause {
+            Cause::DuplicateOf(_) => self.duplicated += 1,
+            Cause::Sent | Cause::ErrorAbout(_) => self.sent += 1,
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.sent(time, packet, cause);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.sent(time, packet, cause);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn event(&mut self, time: Time, packet: &Packet, event: Event) {
+        if let Some(recording) = &mut self.recording {
+            recording.push(time, packet, event);
+        }
+    }
+
+    pub(crate) fn ended(&mut self, time: Time, packet: &Packet, fate: Fate) {
+        self.digest.record(time, packet, &fate);
+        match fate {
+            Fate::Delivered { .. } => self.delivered += 1,
+            Fate::Dropped(drop) => self.count_drop(drop),
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.push(time, packet, Event::Ended(fate));
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.ended(time, packet, &fate);
+        }
+    }
+
+    fn count_drop(&mut self, drop: Drop) {
+        self.dropped += 1;
+        let same = |known: &&mut DropCount| {
+            known.example.number() == drop.number() && known.example.place() == drop.place()
+        };
+        match self.drops.iter_mut().find(same) {
+            Some(known) => known.count += 1,
+            None => self.drops.push(DropCount { example: drop, count: 1 }),
+        }
+    }
+
+    /// Forgets everything, keeps the memory; recording and observing end.
+    pub(crate) fn clear(&mut self) {
+        let mut drops = std::mem::take(&mut self.drops);
+        drops.clear();
+        *self = Trace { drops, ..Trace::default() };
+    }
+}

@@ -1,0 +1,160 @@
+//! A full record of a run: every packet, every hop, every translation and every pinhole. What the
+//! story of a call, its ladder and its pcapng file are made from.
+
+use super::fate::Fate;
+use crate::address::Endpoint;
+use crate::id::{DirectionId, NodeId};
+use crate::packet::{ByteRange, Packet, PacketId, Transport};
+use crate::time::Time;
+
+/// Where a packet came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A program sent it.
+    Sent,
+    /// A link duplicated that packet.
+    DuplicateOf(PacketId),
+    /// It is an ICMP error about that packet.
+    ErrorAbout(PacketId),
+}
+
+/// A packet as it was when it was sent.
+#[derive(Clone, Debug)]
+pub struct PacketRecord {
+    /// When.
+    pub time: Time,
+    /// Who sent it.
+    pub origin: NodeId,
+    /// From where, before any translation.
+    pub source: Endpoint,
+    /// To where, before any translation.
+    pub destination: Endpoint,
+    /// UDP or an ICMP error.
+    pub transport: Transport,
+    /// Why it exists.
+    pub cause: Cause,
+    /// Bytes on the wire, IP header included.
+    pub wire_length: u32,
+    payload: ByteRange,
+}
+
+/// Something that happened to a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// It left a node onto a link.
+    Departed {
+        /// The direction of the link.
+        on: DirectionId,
+    },
+    /// It came off a link into a node.
+    Arrived {
+        /// The direction of the link.
+        on: DirectionId,
+    },
+    /// A NAT rewrote its source (going out), its destination (coming in) or both (hairpinning).
+    Translated {
+        /// The NAT.
+        nat: NodeId,
+        /// Source before.
+        source_before: Endpoint,
+        /// Destination before.
+        destination_before: Endpoint,
+    },
+    /// Going out, it made a NAT create a mapping.
+    Mapped {
+        /// The NAT.
+        nat: NodeId,
+        /// Who sent it.
+        internal: Endpoint,
+        /// What the NAT chose for it.
+        external: Endpoint,
+    },
+    /// Going out, it made a NAT or firewall let answers from `remote` in: it left a pinhole.
+    Opened {
+        /// The NAT or firewall.
+        by: NodeId,
+        /// Who sent it.
+        internal: Endpoint,
+        /// Where answers are sent to: the mapping's external endpoint, or `internal` where nothing
+        /// translates.
+        external: Endpoint,
+        /// Who may answer. How much of it counts depends on the filtering behaviour.
+        remote: Endpoint,
+    },
+    /// Its life ended.
+    Ended(Fate),
+}
+
+/// An [`Event`], with the packet's addresses right after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// When.
+    pub time: Time,
+    /// Which packet.
+    pub packet: PacketId,
+    /// What.
+    pub event: Event,
+    /// The packet's source by then.
+    pub source: Endpoint,
+    /// The packet's destination by then.
+    pub destination: Endpoint,
+    /// The hops it may still take by then.
+    pub hop_limit: u8,
+}
+
+/// Everything that happened to every packet of a run, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    packets: Vec<PacketRecord>,
+    records: Vec<Record>,
+    bytes: Vec<u8>,
+}
+
+impl Recording {
+    /// Every record, in the order of events.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Every packet, in the order of sending: a [`PacketId`] is its index.
+    pub fn packets(&self) -> &[PacketRecord] {
+        &self.packets
+    }
+
+    /// One packet as it was when it was sent.
+    pub fn packet(&self, id: PacketId) -> &PacketRecord {
+        &self.packets[id.index()]
+    }
+
+    /// A packet's payload; empty where the packet has only a size.
+    pub fn payload(&self, id: PacketId) -> &[u8] {
+        &self.bytes[self.packet(id).payload.clone()]
+    }
+
+    pub(super) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(packet.payload.bytes());
+        debug_assert_eq!(packet.id.index(), self.packets.len(), "recording starts with the run");
+        self.packets.push(PacketRecord {
+            time,
+            origin: packet.origin,
+            source: packet.source,
+            destination: packet.destination,
+            transport: packet.transport.clone(),
+            cause,
+            wire_length: packet.wire_length() as u32,
+            payload: start..self.bytes.len(),
+        });
+    }
+
+    pub(super) fn push(&mut self, time: Time, packet: &Packet, event: Event) {
+        self.records.push(Record {
+            time,
+            packet: packet.id,
+            event,
+            source: packet.source,
+            destination: packet.destination,
+            hop_limit: packet.hop_limit,
+        });
+    }
+}
