@@ -6,6 +6,7 @@ pub mod behaviour;
 pub mod engine;
 pub mod host;
 pub mod id;
+pub mod link;
 pub mod middlebox;
 pub mod packet;
 pub mod time;
