@@ -39,7 +39,10 @@ impl Address {
 
     /// The IPv4 address `a.b.c.d`.
     pub const fn v4(a: u8, b: u8, c: u8, d: u8) -> Self {
-        Address { high: 0, low: MAPPED | u32::from_be_bytes([a, b, c, d]) as u64 }
+        Address {
+            high: 0,
+            low: MAPPED | u32::from_be_bytes([a, b, c, d]) as u64,
+        }
     }
 
     /// Whether this is an IPv4 address.
@@ -49,7 +52,11 @@ impl Address {
 
     /// The IP version.
     pub const fn family(self) -> Family {
-        if self.is_ipv4() { Family::V4 } else { Family::V6 }
+        if self.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
     }
 
     /// Whether the address means something only inside its own network: RFC 1918, the shared
@@ -66,7 +73,10 @@ impl Address {
 
     /// The address `offset` after this one, in the same family's space.
     pub(crate) const fn plus(self, offset: u64) -> Self {
-        Address { high: self.high, low: self.low + offset }
+        Address {
+            high: self.high,
+            low: self.low + offset,
+        }
     }
 
     /// The sixteen bytes, most significant first; an IPv4 address in its mapped form.
@@ -90,14 +100,20 @@ impl From<IpAddr> for Address {
 
 impl From<Ipv4Addr> for Address {
     fn from(v4: Ipv4Addr) -> Self {
-        Address { high: 0, low: MAPPED | u64::from(v4.to_bits()) }
+        Address {
+            high: 0,
+            low: MAPPED | u64::from(v4.to_bits()),
+        }
     }
 }
 
 impl From<Ipv6Addr> for Address {
     fn from(v6: Ipv6Addr) -> Self {
         let bits = v6.to_bits();
-        Address { high: (bits >> 64) as u64, low: bits as u64 }
+        Address {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        }
     }
 }
 
@@ -143,7 +159,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Nobody's endpoint. Stands in keys for "any endpoint".
-    pub const UNSPECIFIED: Endpoint = Endpoint { address: Address::UNSPECIFIED, port: 0 };
+    pub const UNSPECIFIED: Endpoint = Endpoint {
+        address: Address::UNSPECIFIED,
+        port: 0,
+    };
 
     /// An endpoint.
     pub const fn new(address: Address, port: u16) -> Self {
@@ -152,13 +171,19 @@ impl Endpoint {
 
     /// The same address, without the port.
     pub const fn without_port(self) -> Self {
-        Endpoint { address: self.address, port: 0 }
+        Endpoint {
+            address: self.address,
+            port: 0,
+        }
     }
 }
 
 impl From<SocketAddr> for Endpoint {
     fn from(socket: SocketAddr) -> Self {
-        Endpoint { address: socket.ip().into(), port: socket.port() }
+        Endpoint {
+            address: socket.ip().into(),
+            port: socket.port(),
+        }
     }
 }
 
@@ -198,7 +223,10 @@ pub struct Prefix {
 
 impl Prefix {
     /// Every address of both families.
-    pub const ANY: Prefix = Prefix { base: Address::UNSPECIFIED, packed_length: 0 };
+    pub const ANY: Prefix = Prefix {
+        base: Address::UNSPECIFIED,
+        packed_length: 0,
+    };
 
     /// The block of `length` leading bits that holds `address`; `length` is cut to the family's
     /// 32 or 128.
@@ -208,8 +236,14 @@ impl Prefix {
             Family::V6 => length.min(128),
         };
         let bits = address.bits() & mask(packed_length);
-        let base = Address { high: (bits >> 64) as u64, low: bits as u64 };
-        Prefix { base, packed_length }
+        let base = Address {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        };
+        Prefix {
+            base,
+            packed_length,
+        }
     }
 
     /// Whether `address` lies in this block.
@@ -224,12 +258,17 @@ impl Prefix {
 
     /// The number of leading bits, as written after the slash.
     pub fn length(self) -> u8 {
-        if self.base.is_ipv4() { self.packed_length - 96 } else { self.packed_length }
+        if self.base.is_ipv4() {
+            self.packed_length - 96
+        } else {
+            self.packed_length
+        }
     }
 
     /// How many addresses the block holds; saturates at `u64::MAX`.
     pub fn size(self) -> u64 {
-        1u64.checked_shl(u32::from(128 - self.packed_length)).unwrap_or(u64::MAX)
+        1u64.checked_shl(u32::from(128 - self.packed_length))
+            .unwrap_or(u64::MAX)
     }
 
     /// The `n`th address of the block, counted from its base, if it has so many.
@@ -244,7 +283,9 @@ impl Prefix {
 }
 
 fn mask(packed_length: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(packed_length)).unwrap_or(0)
+    u128::MAX
+        .checked_shl(128 - u32::from(packed_length))
+        .unwrap_or(0)
 }
 
 impl fmt::Display for Prefix {
@@ -281,7 +322,9 @@ impl FromStr for Prefix {
             let prefix = Prefix::new(address, length);
             (length <= longest && prefix.base == address).then_some(prefix)
         };
-        parse().ok_or_else(|| ParsePrefixError { text: text.to_owned() })
+        parse().ok_or_else(|| ParsePrefixError {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -291,7 +334,14 @@ mod tests {
 
     #[test]
     fn addresses_go_to_the_standard_library_and_back() {
-        for text in ["0.0.0.0", "192.0.2.1", "255.255.255.255", "::1", "2001:db8::7", "fd00::2"] {
+        for text in [
+            "0.0.0.0",
+            "192.0.2.1",
+            "255.255.255.255",
+            "::1",
+            "2001:db8::7",
+            "fd00::2",
+        ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
             assert_eq!(Address::from(IpAddr::from(address)), address);
@@ -309,7 +359,11 @@ mod tests {
             ("fd12::1", true),
             ("2001:db8::1", false),
         ] {
-            assert_eq!(text.parse::<Address>().unwrap().is_private(), private, "{text}");
+            assert_eq!(
+                text.parse::<Address>().unwrap().is_private(),
+                private,
+                "{text}"
+            );
         }
     }
 
@@ -328,7 +382,13 @@ mod tests {
 
     #[test]
     fn a_prefix_with_host_bits_or_a_wild_length_is_refused() {
-        for text in ["192.168.1.1/24", "10.0.0.0/33", "2001:db8::/129", "10.0.0.0", "home/24"] {
+        for text in [
+            "192.168.1.1/24",
+            "10.0.0.0/33",
+            "2001:db8::/129",
+            "10.0.0.0",
+            "home/24",
+        ] {
             let error = text.parse::<Prefix>().unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }

@@ -29,8 +29,11 @@ pub enum Filtering {
 
 impl Mapping {
     /// All three, from the most to the least reusable.
-    pub const ALL: [Mapping; 3] =
-        [Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::AddressAndPortDependent];
+    pub const ALL: [Mapping; 3] = [
+        Mapping::EndpointIndependent,
+        Mapping::AddressDependent,
+        Mapping::AddressAndPortDependent,
+    ];
 
     /// The short name: `eim`, `adm`, `apdm`.
     pub const fn name(self) -> &'static str {
@@ -92,9 +95,14 @@ impl FromStr for Mapping {
     type Err = UnknownBehaviour;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Mapping::ALL.into_iter().find(|mapping| mapping.name() == text).ok_or_else(|| {
-            UnknownBehaviour { what: "mapping", text: text.to_owned(), known: "eim, adm, apdm" }
-        })
+        Mapping::ALL
+            .into_iter()
+            .find(|mapping| mapping.name() == text)
+            .ok_or_else(|| UnknownBehaviour {
+                what: "mapping",
+                text: text.to_owned(),
+                known: "eim, adm, apdm",
+            })
     }
 }
 
@@ -102,9 +110,14 @@ impl FromStr for Filtering {
     type Err = UnknownBehaviour;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Filtering::ALL.into_iter().find(|filtering| filtering.name() == text).ok_or_else(|| {
-            UnknownBehaviour { what: "filtering", text: text.to_owned(), known: "eif, adf, apdf" }
-        })
+        Filtering::ALL
+            .into_iter()
+            .find(|filtering| filtering.name() == text)
+            .ok_or_else(|| UnknownBehaviour {
+                what: "filtering",
+                text: text.to_owned(),
+                known: "eif, adf, apdf",
+            })
     }
 }
 

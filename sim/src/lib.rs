@@ -4,12 +4,16 @@
 pub mod address;
 pub mod behaviour;
 pub mod engine;
+pub mod firewall;
 pub mod host;
 pub mod id;
+pub mod internet;
 pub mod link;
 pub mod middlebox;
+pub mod nat;
 pub mod packet;
 pub mod time;
+pub mod topology;
 pub mod trace;
 
 pub use address::{Address, Endpoint, Family, Prefix};
@@ -17,4 +21,6 @@ pub use behaviour::{Filtering, Mapping};
 pub use engine::{Budget, BudgetExceeded, Stream};
 pub use host::{Datagram, Input, Io, Program, ProgramId};
 pub use id::{DirectionId, LinkId, NodeId};
+pub use internet::Internet;
 pub use time::Time;
+pub use topology::Topology;

@@ -8,7 +8,7 @@ use crate::engine::Stream;
 use crate::id::NodeId;
 use crate::packet::Packet;
 use crate::time::Time;
-use crate::trace::Drop;
+use crate::trace::DropReason;
 
 /// What a middlebox may know beyond the packet.
 pub struct Surroundings<'a> {
@@ -28,12 +28,15 @@ pub enum Verdict {
     /// It goes back to the inside, translated (RFC 4787 §6). An answer to outbound packets only.
     Hairpin(Passage),
     /// It goes no further.
-    Drop(Drop),
+    Drop(DropReason),
 }
 
 impl Verdict {
     /// The packet goes on as it came.
-    pub const PASS: Verdict = Verdict::Forward(Passage { mapped: false, opened: false });
+    pub const PASS: Verdict = Verdict::Forward(Passage {
+        mapped: false,
+        opened: false,
+    });
 }
 
 /// What passing a packet changed in the middlebox.
@@ -87,7 +90,7 @@ where
     fn judge(&mut self, way: Way, packet: &Packet, node: NodeId) -> Verdict {
         match (self.0)(way, packet) {
             Ok(()) => Verdict::PASS,
-            Err(why) => Verdict::Drop(Drop::Custom { node, why }),
+            Err(why) => Verdict::Drop(DropReason::Custom { node, why }),
         }
     }
 }

@@ -170,17 +170,23 @@ impl PacketArena {
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &Packet {
-        self.slots[slot.0 as usize].as_ref().expect("the slot holds a packet until it is taken")
+        self.slots[slot.0 as usize]
+            .as_ref()
+            .expect("the slot holds a packet until it is taken")
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Packet {
-        self.slots[slot.0 as usize].as_mut().expect("the slot holds a packet until it is taken")
+        self.slots[slot.0 as usize]
+            .as_mut()
+            .expect("the slot holds a packet until it is taken")
     }
 
     /// Takes the packet out and frees its slot.
     pub(crate) fn take(&mut self, slot: Slot) -> Packet {
         self.free.push(slot.0);
-        self.slots[slot.0 as usize].take().expect("a slot is taken once")
+        self.slots[slot.0 as usize]
+            .take()
+            .expect("a slot is taken once")
     }
 
     /// A payload that holds a copy of `bytes`, in a used buffer where there is one.
@@ -252,7 +258,14 @@ mod tests {
     #[test]
     fn length_on_the_wire_counts_headers() {
         assert_eq!(packet(Payload::Bytes(vec![0; 100])).wire_length(), 128);
-        assert_eq!(packet(Payload::Sized { length: 1200, tag: 0 }).wire_length(), 1228);
+        assert_eq!(
+            packet(Payload::Sized {
+                length: 1200,
+                tag: 0
+            })
+            .wire_length(),
+            1228
+        );
         let mut v6 = packet(Payload::Bytes(vec![0; 100]));
         v6.source = "[2001:db8::1]:1".parse().unwrap();
         assert_eq!(v6.wire_length(), 148);

@@ -16,7 +16,11 @@ pub struct Budget {
 impl Default for Budget {
     /// A hundred million events or packets, and no bound on virtual time, which costs nothing.
     fn default() -> Self {
-        Budget { events: 100_000_000, time: Time::MAX, packets: 100_000_000 }
+        Budget {
+            events: 100_000_000,
+            time: Time::MAX,
+            packets: 100_000_000,
+        }
     }
 }
 
@@ -24,7 +28,9 @@ impl Default for Budget {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BudgetExceeded {
     /// Too many events.
-    #[error("the run's budget of {limit} events was spent at {at}; what was measured until then stands")]
+    #[error(
+        "the run's budget of {limit} events was spent at {at}; what was measured until then stands"
+    )]
     Events {
         /// The bound.
         limit: u64,
@@ -32,13 +38,17 @@ pub enum BudgetExceeded {
         at: Time,
     },
     /// Too late.
-    #[error("the run's budget of virtual time ended at {limit} with events still to come; what was measured until then stands")]
+    #[error(
+        "the run's budget of virtual time ended at {limit} with events still to come; what was measured until then stands"
+    )]
     Time {
         /// The bound.
         limit: Time,
     },
     /// Too many packets.
-    #[error("the run's budget of {limit} packets was spent at {at}; what was measured until then stands")]
+    #[error(
+        "the run's budget of {limit} packets was spent at {at}; what was measured until then stands"
+    )]
     Packets {
         /// The bound.
         limit: u64,

@@ -22,8 +22,15 @@ impl Entity {
         Entity::of_class(1, index)
     }
 
+    pub(crate) fn node(index: usize) -> Self {
+        Entity::of_class(2, index)
+    }
+
     fn of_class(class: u32, index: usize) -> Self {
-        assert!(index < 1 << CLASS_BITS, "an internet holds at most four million of anything");
+        assert!(
+            index < 1 << CLASS_BITS,
+            "an internet holds at most four million of anything"
+        );
         Entity(class << CLASS_BITS | index as u32)
     }
 }
@@ -38,7 +45,10 @@ pub(crate) struct Rank {
 impl Rank {
     pub(crate) fn new(time: Time, entity: Entity, counter: u64) -> Self {
         debug_assert!(counter < 1 << COUNTER_BITS);
-        Rank { time, tie: u64::from(entity.0) << COUNTER_BITS | counter }
+        Rank {
+            time,
+            tie: u64::from(entity.0) << COUNTER_BITS | counter,
+        }
     }
 
     pub(crate) fn time(self) -> Time {
@@ -79,7 +89,9 @@ pub(crate) struct EventQueue<T> {
 
 impl<T> Default for EventQueue<T> {
     fn default() -> Self {
-        EventQueue { heap: BinaryHeap::new() }
+        EventQueue {
+            heap: BinaryHeap::new(),
+        }
     }
 }
 
@@ -121,7 +133,9 @@ mod tests {
             queue.push(rank, what);
         }
         assert_eq!(queue.next_time(), Some(at(1)));
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, what)| what).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop())
+            .map(|(_, what)| what)
+            .collect();
         assert_eq!(order, [4, 3, 2, 1, 0]);
     }
 }

@@ -17,7 +17,10 @@ impl Stream {
 
     /// The stream of an entity whose name was hashed before, by [`name_key`].
     pub(crate) fn from_key(seed: u64, key: u64) -> Self {
-        Stream(fastrand::Rng::with_seed(xxh3_64_with_seed(&key.to_le_bytes(), seed)))
+        Stream(fastrand::Rng::with_seed(xxh3_64_with_seed(
+            &key.to_le_bytes(),
+            seed,
+        )))
     }
 
     /// Any 64 bits.

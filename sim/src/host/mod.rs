@@ -3,7 +3,7 @@
 mod program;
 mod sockets;
 
-pub use program::{DEFAULT_HOP_LIMIT, Datagram, Input, Io, Program, ProgramId};
 pub(crate) use program::{Alarm, Post};
+pub use program::{DEFAULT_HOP_LIMIT, Datagram, Input, Io, Program, ProgramId};
 pub use sockets::BindError;
 pub(crate) use sockets::{Host, Interface};

@@ -177,7 +177,9 @@ impl Io<'_> {
     /// As with a real socket, nothing is promised: what becomes of the datagram is in the trace.
     /// Payloads that no UDP packet can hold are cut to what it can.
     pub fn send(&mut self, local: SocketAddr, remote: SocketAddr, payload: &[u8]) {
-        let payload = self.arena.payload(&payload[..payload.len().min(LARGEST_UDP_PAYLOAD)]);
+        let payload = self
+            .arena
+            .payload(&payload[..payload.len().min(LARGEST_UDP_PAYLOAD)]);
         self.send_payload(local.into(), remote.into(), payload);
     }
 
@@ -222,14 +224,16 @@ impl Io<'_> {
     }
 
     /// Declares the datagram being handled to be unusable: its fate becomes
-    /// [`Drop::Rejected`](crate::trace::Drop::Rejected) with this reason.
+    /// [`DropReason::Rejected`](crate::trace::DropReason::Rejected) with this reason.
     pub fn reject(&mut self, why: &'static str) {
         self.rejected = Some(why);
     }
 
     /// The host's first address of a family, if it has one.
     pub fn address(&self, family: Family) -> Option<Address> {
-        self.host.addresses().find(|address| address.family() == family)
+        self.host
+            .addresses()
+            .find(|address| address.family() == family)
     }
 }
 

@@ -54,7 +54,12 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(node: NodeId, interfaces: Vec<Interface>, random: Stream) -> Self {
-        Host { node, interfaces, sockets: Vec::new(), random }
+        Host {
+            node,
+            interfaces,
+            sockets: Vec::new(),
+            random,
+        }
     }
 
     pub(crate) fn node(&self) -> NodeId {
@@ -71,7 +76,10 @@ impl Host {
 
     /// The interface that has this address.
     pub(crate) fn interface(&self, address: Address) -> Option<Interface> {
-        self.interfaces.iter().copied().find(|interface| interface.address == address)
+        self.interfaces
+            .iter()
+            .copied()
+            .find(|interface| interface.address == address)
     }
 
     /// The address that a packet to `remote` is sent from.
@@ -102,7 +110,14 @@ impl Host {
             port => return Err(BindError::PortTaken { port }),
         };
         let place = self.sockets.partition_point(|socket| socket.port < port);
-        self.sockets.insert(place, Socket { port, address, owner });
+        self.sockets.insert(
+            place,
+            Socket {
+                port,
+                address,
+                owner,
+            },
+        );
         Ok(port)
     }
 
@@ -112,7 +127,9 @@ impl Host {
         let count = EPHEMERAL.len() as u16;
         let start = self.random.below(u64::from(count)) as u16;
         (0..count)
-            .map(|step| first + (u32::from(start) + u32::from(step)).rem_euclid(count.into()) as u16)
+            .map(|step| {
+                first + (u32::from(start) + u32::from(step)).rem_euclid(count.into()) as u16
+            })
             .find(|port| self.is_free(address, *port))
     }
 
@@ -125,7 +142,10 @@ impl Host {
     /// The sockets with that port.
     fn at(&self, port: u16) -> &[Socket] {
         let start = self.sockets.partition_point(|socket| socket.port < port);
-        let same = self.sockets[start..].iter().take_while(|socket| socket.port == port).count();
+        let same = self.sockets[start..]
+            .iter()
+            .take_while(|socket| socket.port == port)
+            .count();
         &self.sockets[start..start + same]
     }
 
@@ -143,7 +163,11 @@ impl Host {
     pub(crate) fn owner(&self, destination: Endpoint) -> Option<ProgramId> {
         self.at(destination.port)
             .iter()
-            .find(|socket| socket.address.is_none_or(|address| address == destination.address))
+            .find(|socket| {
+                socket
+                    .address
+                    .is_none_or(|address| address == destination.address)
+            })
             .map(|socket| socket.owner)
     }
 }
@@ -159,8 +183,10 @@ mod tests {
     const PROGRAM: ProgramId = ProgramId(0);
 
     fn host() -> Host {
-        let interface =
-            |text: &str| Interface { address: text.parse().unwrap(), out: DirectionId(0) };
+        let interface = |text: &str| Interface {
+            address: text.parse().unwrap(),
+            out: DirectionId(0),
+        };
         let interfaces = vec![interface("192.0.2.1"), interface("2001:db8::1")];
         Host::new(NodeId(0), interfaces, Stream::new(1, "host"))
     }
@@ -169,20 +195,32 @@ mod tests {
     fn a_port_is_bound_once() {
         let mut host = host();
         assert_eq!(host.bind(PROGRAM, None, 7), Ok(7));
-        assert_eq!(host.bind(PROGRAM, None, 7), Err(BindError::PortTaken { port: 7 }));
+        assert_eq!(
+            host.bind(PROGRAM, None, 7),
+            Err(BindError::PortTaken { port: 7 })
+        );
         let address = "192.0.2.1".parse().unwrap();
-        assert_eq!(host.bind(PROGRAM, Some(address), 7), Err(BindError::PortTaken { port: 7 }));
+        assert_eq!(
+            host.bind(PROGRAM, Some(address), 7),
+            Err(BindError::PortTaken { port: 7 })
+        );
         host.close(PROGRAM, Endpoint::new(address, 7));
         assert_eq!(host.bind(PROGRAM, Some(address), 7), Ok(7));
         let other = "2001:db8::1".parse().unwrap();
         assert_eq!(host.bind(PROGRAM, Some(other), 7), Ok(7));
-        assert_eq!(host.bind(PROGRAM, None, 7), Err(BindError::PortTaken { port: 7 }));
+        assert_eq!(
+            host.bind(PROGRAM, None, 7),
+            Err(BindError::PortTaken { port: 7 })
+        );
     }
 
     #[test]
     fn a_foreign_address_is_refused() {
         let address = "192.0.2.2".parse().unwrap();
-        assert_eq!(host().bind(PROGRAM, Some(address), 7), Err(BindError::NotMine { address }));
+        assert_eq!(
+            host().bind(PROGRAM, Some(address), 7),
+            Err(BindError::NotMine { address })
+        );
     }
 
     #[test]

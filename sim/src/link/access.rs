@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::conditions::{Conditions, Link, ETHERNET_MTU};
+use super::conditions::{Conditions, ETHERNET_MTU, Link};
 
 /// An access link as published figures describe it: the stretch between a home and the internet.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -44,7 +44,15 @@ const fn profile(
     queue_ms: u32,
     basis: &'static str,
 ) -> AccessProfile {
-    AccessProfile { name, down_kbps, up_kbps, round_trip_ms, loss, queue_ms, basis }
+    AccessProfile {
+        name,
+        down_kbps,
+        up_kbps,
+        round_trip_ms,
+        loss,
+        queue_ms,
+        basis,
+    }
 }
 
 impl AccessProfile {
@@ -57,18 +65,95 @@ impl AccessProfile {
         profile("5g", (150_000, 20_000), 30, 0.002, 300, PROPOSAL),
         profile("lte", (30_000, 8_000), 50, 0.003, 500, PROPOSAL),
         profile("starlink", (100_000, 12_000), 45, 0.01, 200, PROPOSAL),
-        profile("wpt-cable", (5_000, 1_000), 28, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-dsl", (1_500, 384), 50, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-fios", (20_000, 5_000), 4, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-dial-up", (49, 30), 120, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-3g", (1_600, 768), 300, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-3g-fast", (1_600, 768), 150, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-3g-slow", (780, 330), 200, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("wpt-edge", (240, 200), 840, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
+        profile(
+            "wpt-cable",
+            (5_000, 1_000),
+            28,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-dsl",
+            (1_500, 384),
+            50,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-fios",
+            (20_000, 5_000),
+            4,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-dial-up",
+            (49, 30),
+            120,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-3g",
+            (1_600, 768),
+            300,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-3g-fast",
+            (1_600, 768),
+            150,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-3g-slow",
+            (780, 330),
+            200,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
+        profile(
+            "wpt-edge",
+            (240, 200),
+            840,
+            0.0,
+            USUAL_QUEUE_MS,
+            WEBPAGETEST,
+        ),
         profile("wpt-2g", (35, 32), 1_300, 0.0, USUAL_QUEUE_MS, WEBPAGETEST),
-        profile("lighthouse-slow-4g", (1_600, 750), 150, 0.0, USUAL_QUEUE_MS, LIGHTHOUSE),
-        profile("devtools-slow-3g", (400, 400), 2_000, 0.0, USUAL_QUEUE_MS, DEVTOOLS),
-        profile("devtools-fast-3g", (1_440, 675), 560, 0.0, USUAL_QUEUE_MS, DEVTOOLS),
+        profile(
+            "lighthouse-slow-4g",
+            (1_600, 750),
+            150,
+            0.0,
+            USUAL_QUEUE_MS,
+            LIGHTHOUSE,
+        ),
+        profile(
+            "devtools-slow-3g",
+            (400, 400),
+            2_000,
+            0.0,
+            USUAL_QUEUE_MS,
+            DEVTOOLS,
+        ),
+        profile(
+            "devtools-fast-3g",
+            (1_440, 675),
+            560,
+            0.0,
+            USUAL_QUEUE_MS,
+            DEVTOOLS,
+        ),
     ];
 
     /// The profile of that name.
@@ -77,8 +162,12 @@ impl AccessProfile {
     ///
     /// Nobody defined it; the error lists what exists.
     pub fn named(name: &str) -> Result<AccessProfile, UnknownProfile> {
-        let found = AccessProfile::ALL.iter().find(|profile| profile.name == name);
-        found.copied().ok_or_else(|| UnknownProfile { name: name.to_owned() })
+        let found = AccessProfile::ALL
+            .iter()
+            .find(|profile| profile.name == name);
+        found.copied().ok_or_else(|| UnknownProfile {
+            name: name.to_owned(),
+        })
     }
 
     /// The link this profile describes, with Ethernet's MTU.
@@ -90,7 +179,10 @@ impl AccessProfile {
                 .independent_loss(self.loss)
                 .mtu(ETHERNET_MTU)
         };
-        Link { up: direction(self.up_kbps), down: direction(self.down_kbps) }
+        Link {
+            up: direction(self.up_kbps),
+            down: direction(self.down_kbps),
+        }
     }
 }
 
@@ -102,7 +194,10 @@ pub struct UnknownProfile {
 }
 
 fn known() -> String {
-    let names: Vec<&str> = AccessProfile::ALL.iter().map(|profile| profile.name).collect();
+    let names: Vec<&str> = AccessProfile::ALL
+        .iter()
+        .map(|profile| profile.name)
+        .collect();
     names.join(", ")
 }
 
@@ -123,6 +218,9 @@ mod tests {
     #[test]
     fn an_unknown_profile_lists_the_known_ones() {
         let error = AccessProfile::named("isdn").unwrap_err().to_string();
-        assert!(error.contains("isdn") && error.contains("starlink"), "{error}");
+        assert!(
+            error.contains("isdn") && error.contains("starlink"),
+            "{error}"
+        );
     }
 }

@@ -124,7 +124,10 @@ impl Conditions {
     /// a link that is down is not a slow link.
     pub fn bottleneck(mut self, bits_per_second: u64, queue_bytes: u32) -> Self {
         let bits_per_second = NonZeroU64::new(bits_per_second).unwrap_or(NonZeroU64::MIN);
-        self.bottleneck = Some(Bottleneck { bits_per_second, queue_bytes });
+        self.bottleneck = Some(Bottleneck {
+            bits_per_second,
+            queue_bytes,
+        });
         self
     }
 
@@ -171,7 +174,10 @@ pub struct Link {
 impl Link {
     /// The same both ways.
     pub const fn symmetric(conditions: Conditions) -> Self {
-        Link { up: conditions, down: conditions }
+        Link {
+            up: conditions,
+            down: conditions,
+        }
     }
 
     /// Clean, with this delay each way.

@@ -41,7 +41,9 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(conditions: Conditions, random: Stream) -> Self {
         let byte_time = conditions.bottleneck.map_or(0, byte_time);
-        let queue_bytes = conditions.bottleneck.map_or(0, |bottleneck| bottleneck.queue_bytes);
+        let queue_bytes = conditions
+            .bottleneck
+            .map_or(0, |bottleneck| bottleneck.queue_bytes);
         Lane {
             conditions,
             byte_time,
@@ -61,7 +63,9 @@ impl Lane {
     /// Decides about a packet of `length` bytes that is sent now.
     pub(crate) fn admit(&mut self, now: Time, length: usize) -> Admission {
         if length > usize::from(self.conditions.mtu) {
-            return Admission::TooBig { mtu: self.conditions.mtu };
+            return Admission::TooBig {
+                mtu: self.conditions.mtu,
+            };
         }
         let departure = match self.conditions.bottleneck {
             None => now,
@@ -91,7 +95,10 @@ impl Lane {
         if !backlog.is_zero() && backlog + transmission > self.full_queue {
             let bits = backlog.as_nanos() * u128::from(bottleneck.bits_per_second.get());
             let queued = u32::try_from(bits / 8_000_000_000).unwrap_or(u32::MAX);
-            return Err(Admission::QueueFull { queued, limit: bottleneck.queue_bytes });
+            return Err(Admission::QueueFull {
+                queued,
+                limit: bottleneck.queue_bytes,
+            });
         }
         self.busy_until = self.busy_until.max(now) + transmission;
         Ok(self.busy_until)
@@ -182,7 +189,10 @@ mod tests {
         }
         // After a pause the line is idle again.
         let later = Time::from_millis(500);
-        assert_eq!(arrival(lane.admit(later, 1250)), later + DELAY + Duration::from_millis(1));
+        assert_eq!(
+            arrival(lane.admit(later, 1250)),
+            later + DELAY + Duration::from_millis(1)
+        );
     }
 
     #[test]
@@ -191,7 +201,10 @@ mod tests {
         for _ in 0..4 {
             arrival(lane.admit(Time::ZERO, 1250));
         }
-        let full = Admission::QueueFull { queued: 5_000, limit: 5_000 };
+        let full = Admission::QueueFull {
+            queued: 5_000,
+            limit: 5_000,
+        };
         assert_eq!(lane.admit(Time::ZERO, 1250), full);
         // One packet leaves, one fits.
         arrival(lane.admit(Time::from_millis(1), 1250));
@@ -202,22 +215,29 @@ mod tests {
     fn an_idle_line_takes_a_packet_longer_than_its_queue() {
         let mut lane = lane(Conditions::new(DELAY).bottleneck(10_000_000, 100));
         arrival(lane.admit(Time::ZERO, 1250));
-        assert!(matches!(lane.admit(Time::ZERO, 40), Admission::QueueFull { .. }));
+        assert!(matches!(
+            lane.admit(Time::ZERO, 40),
+            Admission::QueueFull { .. }
+        ));
     }
 
     #[test]
     fn too_long_is_too_big() {
         let mut lane = lane(Conditions::new(DELAY).mtu(1500));
         arrival(lane.admit(Time::ZERO, 1500));
-        assert_eq!(lane.admit(Time::ZERO, 1501), Admission::TooBig { mtu: 1500 });
+        assert_eq!(
+            lane.admit(Time::ZERO, 1501),
+            Admission::TooBig { mtu: 1500 }
+        );
     }
 
     #[test]
     fn burst_loss_has_the_mean_and_the_bursts_it_was_asked_for() {
         let model = GilbertElliott::bursts(0.05, 4.0);
         let mut lane = lane(Conditions::new(DELAY).loss(Loss::GilbertElliott(model)));
-        let lost: Vec<bool> =
-            (0..400_000).map(|_| lane.admit(Time::ZERO, 100) == Admission::Lost).collect();
+        let lost: Vec<bool> = (0..400_000)
+            .map(|_| lane.admit(Time::ZERO, 100) == Admission::Lost)
+            .collect();
         let losses = lost.iter().filter(|lost| **lost).count() as f64;
         let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as f64;
         // 20,000 losses in 5,000 bursts; bounds at about five standard deviations.
@@ -228,7 +248,10 @@ mod tests {
     #[test]
     fn jitter_reorders_only_where_it_may() {
         let most = Duration::from_millis(5);
-        for (jitter, ordered) in [(Jitter::InOrder(most), true), (Jitter::Reordering(most), false)] {
+        for (jitter, ordered) in [
+            (Jitter::InOrder(most), true),
+            (Jitter::Reordering(most), false),
+        ] {
             let mut lane = lane(Conditions::new(DELAY).jitter(jitter));
             let arrivals: Vec<Time> = (0..1000)
                 .map(|n| arrival(lane.admit(Time::from_nanos(n * 100_000), 100)))

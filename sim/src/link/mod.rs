@@ -8,7 +8,5 @@ mod conditions;
 mod lane;
 
 pub use access::{AccessProfile, UnknownProfile};
-pub use conditions::{
-    Bottleneck, Conditions, ETHERNET_MTU, GilbertElliott, Jitter, Link, Loss,
-};
+pub use conditions::{Bottleneck, Conditions, ETHERNET_MTU, GilbertElliott, Jitter, Link, Loss};
 pub(crate) use lane::{Admission, Lane};

@@ -14,13 +14,13 @@ pub enum Fate {
         host: NodeId,
     },
     /// It went no further.
-    Dropped(Drop),
+    Dropped(DropReason),
 }
 
 /// Why a packet was dropped, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Drop {
+pub enum DropReason {
     /// A link lost it.
     Lost {
         /// The direction of the link.
@@ -161,73 +161,73 @@ pub enum Place {
     Direction(DirectionId),
 }
 
-impl Drop {
+impl DropReason {
     /// The reason's name in results: `filtered_by_nat`.
     pub const fn code(&self) -> &'static str {
         match self {
-            Drop::Lost { .. } => "lost",
-            Drop::QueueFull { .. } => "queue_full",
-            Drop::TooBig { .. } => "too_big",
-            Drop::NoRoute { .. } => "no_route",
-            Drop::TtlExpired { .. } => "ttl_expired",
-            Drop::LanIsolated { .. } => "lan_isolated",
-            Drop::FilteredByNat { .. } => "filtered_by_nat",
-            Drop::NoMapping { .. } => "no_mapping",
-            Drop::NoFreePort { .. } => "no_free_port",
-            Drop::HairpinningOff { .. } => "hairpinning_off",
-            Drop::FilteredByFirewall { .. } => "filtered_by_firewall",
-            Drop::DeniedByRule { .. } => "denied_by_rule",
-            Drop::UdpBlocked { .. } => "udp_blocked",
-            Drop::WrongHost { .. } => "wrong_host",
-            Drop::PortUnreachable { .. } => "port_unreachable",
-            Drop::Rejected { .. } => "rejected",
-            Drop::Custom { .. } => "custom",
+            DropReason::Lost { .. } => "lost",
+            DropReason::QueueFull { .. } => "queue_full",
+            DropReason::TooBig { .. } => "too_big",
+            DropReason::NoRoute { .. } => "no_route",
+            DropReason::TtlExpired { .. } => "ttl_expired",
+            DropReason::LanIsolated { .. } => "lan_isolated",
+            DropReason::FilteredByNat { .. } => "filtered_by_nat",
+            DropReason::NoMapping { .. } => "no_mapping",
+            DropReason::NoFreePort { .. } => "no_free_port",
+            DropReason::HairpinningOff { .. } => "hairpinning_off",
+            DropReason::FilteredByFirewall { .. } => "filtered_by_firewall",
+            DropReason::DeniedByRule { .. } => "denied_by_rule",
+            DropReason::UdpBlocked { .. } => "udp_blocked",
+            DropReason::WrongHost { .. } => "wrong_host",
+            DropReason::PortUnreachable { .. } => "port_unreachable",
+            DropReason::Rejected { .. } => "rejected",
+            DropReason::Custom { .. } => "custom",
         }
     }
 
     /// The reason's number in digests. Never given to another reason.
     pub(crate) const fn number(&self) -> u8 {
         match self {
-            Drop::Lost { .. } => 1,
-            Drop::QueueFull { .. } => 2,
-            Drop::TooBig { .. } => 3,
-            Drop::NoRoute { .. } => 4,
-            Drop::TtlExpired { .. } => 5,
-            Drop::LanIsolated { .. } => 6,
-            Drop::FilteredByNat { .. } => 7,
-            Drop::NoMapping { .. } => 8,
-            Drop::NoFreePort { .. } => 9,
-            Drop::HairpinningOff { .. } => 10,
-            Drop::FilteredByFirewall { .. } => 11,
-            Drop::DeniedByRule { .. } => 12,
-            Drop::UdpBlocked { .. } => 13,
-            Drop::WrongHost { .. } => 14,
-            Drop::PortUnreachable { .. } => 15,
-            Drop::Rejected { .. } => 16,
-            Drop::Custom { .. } => 17,
+            DropReason::Lost { .. } => 1,
+            DropReason::QueueFull { .. } => 2,
+            DropReason::TooBig { .. } => 3,
+            DropReason::NoRoute { .. } => 4,
+            DropReason::TtlExpired { .. } => 5,
+            DropReason::LanIsolated { .. } => 6,
+            DropReason::FilteredByNat { .. } => 7,
+            DropReason::NoMapping { .. } => 8,
+            DropReason::NoFreePort { .. } => 9,
+            DropReason::HairpinningOff { .. } => 10,
+            DropReason::FilteredByFirewall { .. } => 11,
+            DropReason::DeniedByRule { .. } => 12,
+            DropReason::UdpBlocked { .. } => 13,
+            DropReason::WrongHost { .. } => 14,
+            DropReason::PortUnreachable { .. } => 15,
+            DropReason::Rejected { .. } => 16,
+            DropReason::Custom { .. } => 17,
         }
     }
 
     /// Where it happened.
     pub const fn place(&self) -> Place {
         match *self {
-            Drop::Lost { on } | Drop::QueueFull { on, .. } | Drop::TooBig { on, .. } => {
-                Place::Direction(on)
-            }
-            Drop::NoRoute { node, .. }
-            | Drop::TtlExpired { node }
-            | Drop::LanIsolated { node }
-            | Drop::Custom { node, .. } => Place::Node(node),
-            Drop::FilteredByNat { nat, .. }
-            | Drop::NoMapping { nat, .. }
-            | Drop::NoFreePort { nat, .. }
-            | Drop::HairpinningOff { nat, .. } => Place::Node(nat),
-            Drop::FilteredByFirewall { firewall, .. }
-            | Drop::DeniedByRule { firewall, .. }
-            | Drop::UdpBlocked { firewall, .. } => Place::Node(firewall),
-            Drop::WrongHost { host, .. }
-            | Drop::PortUnreachable { host, .. }
-            | Drop::Rejected { host, .. } => Place::Node(host),
+            DropReason::Lost { on }
+            | DropReason::QueueFull { on, .. }
+            | DropReason::TooBig { on, .. } => Place::Direction(on),
+            DropReason::NoRoute { node, .. }
+            | DropReason::TtlExpired { node }
+            | DropReason::LanIsolated { node }
+            | DropReason::Custom { node, .. } => Place::Node(node),
+            DropReason::FilteredByNat { nat, .. }
+            | DropReason::NoMapping { nat, .. }
+            | DropReason::NoFreePort { nat, .. }
+            | DropReason::HairpinningOff { nat, .. } => Place::Node(nat),
+            DropReason::FilteredByFirewall { firewall, .. }
+            | DropReason::DeniedByRule { firewall, .. }
+            | DropReason::UdpBlocked { firewall, .. } => Place::Node(firewall),
+            DropReason::WrongHost { host, .. }
+            | DropReason::PortUnreachable { host, .. }
+            | DropReason::Rejected { host, .. } => Place::Node(host),
         }
     }
 }

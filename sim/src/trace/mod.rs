@@ -6,7 +6,7 @@ mod fate;
 mod recording;
 
 pub use digest::Digest;
-pub use fate::{Drop, Fate, Place};
+pub use fate::{DropReason, Fate, Place};
 pub use recording::{Cause, Event, PacketRecord, Record, Recording};
 
 use crate::packet::Packet;
@@ -32,7 +32,7 @@ pub struct Counts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DropCount {
     /// The first such drop, as an example.
-    pub example: Drop,
+    pub example: DropReason,
     /// How many.
     pub count: u64,
 }
@@ -140,14 +140,17 @@ impl Trace {
         }
     }
 
-    fn count_drop(&mut self, drop: Drop) {
+    fn count_drop(&mut self, drop: DropReason) {
         self.dropped += 1;
         let same = |known: &&mut DropCount| {
             known.example.number() == drop.number() && known.example.place() == drop.place()
         };
         match self.drops.iter_mut().find(same) {
             Some(known) => known.count += 1,
-            None => self.drops.push(DropCount { example: drop, count: 1 }),
+            None => self.drops.push(DropCount {
+                example: drop,
+                count: 1,
+            }),
         }
     }
 
@@ -155,6 +158,9 @@ impl Trace {
     pub(crate) fn clear(&mut self) {
         let mut drops = std::mem::take(&mut self.drops);
         drops.clear();
-        *self = Trace { drops, ..Trace::default() };
+        *self = Trace {
+            drops,
+            ..Trace::default()
+        };
     }
 }

@@ -134,7 +134,11 @@ impl Recording {
     pub(super) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(packet.payload.bytes());
-        debug_assert_eq!(packet.id.index(), self.packets.len(), "recording starts with the run");
+        debug_assert_eq!(
+            packet.id.index(),
+            self.packets.len(),
+            "recording starts with the run"
+        );
         self.packets.push(PacketRecord {
             time,
             origin: packet.origin,

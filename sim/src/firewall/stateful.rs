@@ -1,0 +1,142 @@
+//! A stateful firewall: what leaves makes a pinhole for what answers. Nothing is translated.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use rustc_hash::FxBuildHasher;
+
+use crate::address::{Endpoint, Family};
+use crate::behaviour::Filtering;
+use crate::middlebox::{Middlebox, Passage, Surroundings, Verdict};
+use crate::packet::{Packet, Transport};
+use crate::time::Time;
+use crate::trace::DropReason;
+
+/// What a stateful firewall is told to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirewallConfig {
+    /// How closely it looks at who answers.
+    pub filtering: Filtering,
+    /// How long a pinhole stays open after the last packet went out through it.
+    pub udp_lifetime: Duration,
+    /// The IP version it guards; `None` guards both. Beside a NAT that translates IPv4, a home
+    /// router filters IPv6 alone (RFC 6092).
+    pub family: Option<Family>,
+}
+
+impl FirewallConfig {
+    /// A firewall for both IP versions whose pinholes stay open for five minutes, as a NAT's
+    /// mappings do by default.
+    pub const fn new(filtering: Filtering) -> Self {
+        FirewallConfig {
+            filtering,
+            udp_lifetime: Duration::from_secs(300),
+            family: None,
+        }
+    }
+}
+
+type PinholeKey = (Endpoint, Endpoint);
+
+/// A stateful firewall at work.
+pub struct Firewall {
+    config: FirewallConfig,
+    /// (internal endpoint, remote key) to closing time.
+    pinholes: HashMap<PinholeKey, Time, FxBuildHasher>,
+    aging: VecDeque<(Time, PinholeKey)>,
+}
+
+impl Firewall {
+    /// A firewall with nothing open.
+    pub fn new(config: FirewallConfig) -> Self {
+        Firewall {
+            config,
+            pinholes: HashMap::default(),
+            aging: VecDeque::new(),
+        }
+    }
+
+    fn guards(&self, packet: &Packet) -> bool {
+        self.config
+            .family
+            .is_none_or(|family| family == packet.source.address.family())
+    }
+
+    fn key(&self, internal: Endpoint, remote: Endpoint) -> PinholeKey {
+        (internal, self.config.filtering.key(remote))
+    }
+
+    fn is_open(&self, now: Time, internal: Endpoint, remote: Endpoint) -> bool {
+        self.pinholes
+            .get(&self.key(internal, remote))
+            .is_some_and(|closes| *closes > now)
+    }
+
+    fn open(&mut self, now: Time, key: PinholeKey) -> bool {
+        let closes = now + self.config.udp_lifetime;
+        if let Some(known) = self.pinholes.get_mut(&key) {
+            let was_closed = *known <= now;
+            *known = closes;
+            return was_closed;
+        }
+        self.pinholes.insert(key, closes);
+        self.aging.push_back((closes, key));
+        self.clear_some(now);
+        true
+    }
+
+    /// Clears away up to two pinholes that closed long ago, oldest first.
+    fn clear_some(&mut self, now: Time) {
+        for _ in 0..2 {
+            let Some((due, key)) = self.aging.front().copied() else {
+                return;
+            };
+            if due > now {
+                return;
+            }
+            self.aging.pop_front();
+            match self.pinholes.get(&key).copied() {
+                Some(closes) if closes > now => self.aging.push_back((closes, key)),
+                _ => {
+                    self.pinholes.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl Middlebox for Firewall {
+    fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        if !self.guards(packet) || packet.transport != Transport::Udp {
+            return Verdict::PASS;
+        }
+        let key = self.key(packet.source, packet.destination);
+        let opened = self.open(around.now, key);
+        Verdict::Forward(Passage {
+            mapped: false,
+            opened,
+        })
+    }
+
+    fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        if !self.guards(packet) || self.config.filtering == Filtering::EndpointIndependent {
+            return Verdict::PASS;
+        }
+        // An error belongs to the packet it quotes, whoever reports it.
+        let (internal, remote) = match &packet.transport {
+            Transport::Udp => (packet.destination, packet.source),
+            Transport::IcmpError(error) => (error.quoted_source, error.quoted_destination),
+        };
+        if self.is_open(around.now, internal, remote) {
+            return Verdict::PASS;
+        }
+        let filtering = self.config.filtering;
+        let firewall = around.node;
+        Verdict::Drop(DropReason::FilteredByFirewall {
+            firewall,
+            internal,
+            remote,
+            filtering,
+        })
+    }
+}

@@ -1,0 +1,339 @@
+//! The way of a packet: from a socket over links and through nodes to another socket, or to the
+//! place where it is dropped.
+
+use super::{Gateway, Internet, Node, What};
+use crate::address::Address;
+use crate::engine::{BudgetExceeded, Entity, Rank};
+use crate::host::{DEFAULT_HOP_LIMIT, Datagram, Input};
+use crate::id::{DirectionId, NodeId};
+use crate::link::Admission;
+use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
+use crate::packet::{IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Slot, Transport};
+use crate::time::Time;
+use crate::topology::Route;
+use crate::trace::{Cause, DropReason, Event, Fate, Trace};
+
+impl Internet {
+    /// A host sends a packet: it gets its number and sets out.
+    pub(super) fn launch(&mut self, slot: Slot, cause: Cause) {
+        self.number(slot, cause);
+        let packet = self.arena.get(slot);
+        let (source, destination) = (packet.source.address, packet.destination.address);
+        let node = packet.origin;
+        let Node::Host(host) = &self.nodes[node.index()] else {
+            unreachable!("hosts send packets; gateways only pass them on")
+        };
+        if host.interface(destination).is_some() {
+            let rank = Rank::new(self.now, Entity::node(node.index()), packet.id.0);
+            self.queue.push(rank, What::Loopback(node, slot));
+            return;
+        }
+        match host.interface(source) {
+            Some(interface) if source.family() == destination.family() => {
+                self.transmit(slot, interface.out);
+            }
+            _ => self.drop(slot, DropReason::NoRoute { node, destination }),
+        }
+    }
+
+    /// Gives a new packet its number and counts it.
+    fn number(&mut self, slot: Slot, cause: Cause) {
+        let packet = self.arena.get_mut(slot);
+        packet.id = PacketId(self.trace.packets());
+        self.trace.sent(self.now, packet, cause);
+        if self.trace.packets() > self.budget.packets {
+            let limit = self.budget.packets;
+            self.exceeded.get_or_insert(BudgetExceeded::Packets {
+                limit,
+                at: self.now,
+            });
+        }
+    }
+
+    /// Puts a packet onto a link.
+    pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) {
+        let packet = self.arena.get(slot);
+        let direction = &mut self.directions[on.index()];
+        match direction.lane.admit(self.now, packet.wire_length()) {
+            Admission::Carried { arrival, copy } => {
+                self.trace.event(self.now, packet, Event::Departed { on });
+                self.enqueue(slot, on, arrival);
+                if let Some(arrival) = copy {
+                    self.duplicate(slot, on, arrival);
+                }
+            }
+            Admission::Lost => {
+                self.trace.event(self.now, packet, Event::Departed { on });
+                self.drop(slot, DropReason::Lost { on });
+            }
+            Admission::QueueFull { queued, limit } => {
+                self.drop(slot, DropReason::QueueFull { on, queued, limit });
+            }
+            Admission::TooBig { mtu } => self.drop(slot, DropReason::TooBig { on, mtu }),
+        }
+    }
+
+    fn enqueue(&mut self, slot: Slot, on: DirectionId, arrival: Time) {
+        let direction = &mut self.directions[on.index()];
+        direction.counter += 1;
+        let rank = Rank::new(arrival, Entity::direction(on.index()), direction.counter);
+        if !direction.lane.keeps_order() {
+            self.queue.push(rank, What::Arrive(on, slot));
+            return;
+        }
+        // Only the first packet of a direction waits in the queue, however many are under way.
+        if direction.under_way.is_empty() {
+            self.queue.push(rank, What::ArriveFirst(on));
+        }
+        direction.under_way.push_back((rank, slot));
+    }
+
+    fn duplicate(&mut self, slot: Slot, on: DirectionId, arrival: Time) {
+        let original = self.arena.get(slot).clone();
+        let id = original.id;
+        let copy = self.arena.insert(original);
+        self.number(copy, Cause::DuplicateOf(id));
+        self.trace
+            .event(self.now, self.arena.get(copy), Event::Departed { on });
+        self.enqueue(copy, on, arrival);
+    }
+
+    /// A packet comes off a link.
+    pub(super) fn arrive(&mut self, on: DirectionId, slot: Slot) {
+        let node = self.directions[on.index()].to;
+        let packet = self.arena.get_mut(slot);
+        self.trace.event(self.now, packet, Event::Arrived { on });
+        if let Node::Host(_) = self.nodes[node.index()] {
+            return self.deliver(node, slot);
+        }
+        if packet.hop_limit <= 1 {
+            return self.drop(slot, DropReason::TtlExpired { node });
+        }
+        packet.hop_limit -= 1;
+        let destination = packet.destination.address;
+        let onward = match &mut self.nodes[node.index()] {
+            Node::Host(_) => unreachable!("hosts were dealt with"),
+            Node::Router { table, isolated } => match table.route(destination) {
+                Route::Via(_)
+                    if *isolated
+                        && table.is_local(packet.source.address)
+                        && table.is_local(destination) =>
+                {
+                    Err(DropReason::LanIsolated { node })
+                }
+                Route::Via(via) => Ok(via),
+                Route::Nowhere => Err(DropReason::NoRoute { node, destination }),
+            },
+            Node::Gateway(gateway) => {
+                let mut crossing = Crossing {
+                    now: self.now,
+                    node,
+                    gateway,
+                    packet,
+                    trace: &mut self.trace,
+                };
+                if on == crossing.gateway.uplink.reverse() {
+                    crossing.enter()
+                } else {
+                    crossing.leave()
+                }
+            }
+        };
+        match onward {
+            Ok(via) => self.transmit(slot, via),
+            Err(reason) => self.drop(slot, reason),
+        }
+    }
+
+    /// A packet has reached a host.
+    pub(super) fn deliver(&mut self, host: NodeId, slot: Slot) {
+        let packet = self.arena.get(slot);
+        let Node::Host(at) = &self.nodes[host.index()] else {
+            unreachable!("packets are delivered to hosts")
+        };
+        if at.interface(packet.destination.address).is_none() {
+            let destination = packet.destination.address;
+            return self.drop(slot, DropReason::WrongHost { host, destination });
+        }
+        let endpoint = match &packet.transport {
+            Transport::Udp => packet.destination,
+            Transport::IcmpError(error) => error.quoted_source,
+        };
+        let Some(program) = at.owner(endpoint) else {
+            return self.refuse(host, slot);
+        };
+        // Out of the arena while the program looks at it, for the program may send.
+        let packet = self.arena.take(slot);
+        let input = input_from(&packet);
+        let now = self.now;
+        let (rejected, ()) =
+            self.with_program(program, |program, io| program.handle_input(now, input, io));
+        let fate = match rejected {
+            None => Fate::Delivered { host },
+            Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),
+        };
+        self.trace.ended(self.now, &packet, fate);
+        self.arena.recycle(packet.payload);
+        self.carry_out(program);
+    }
+
+    /// Nobody listens: the packet ends, and its sender is told. An error about an error is never
+    /// sent (RFC 1122 §3.2.2).
+    fn refuse(&mut self, host: NodeId, slot: Slot) {
+        let packet = self.arena.get(slot);
+        let (id, source, endpoint) = (packet.id, packet.source, packet.destination);
+        if packet.transport != Transport::Udp {
+            let why = "an ICMP error about a socket that is closed";
+            return self.drop(slot, DropReason::Rejected { host, why });
+        }
+        self.drop(slot, DropReason::PortUnreachable { host, endpoint });
+        let error = IcmpError {
+            kind: IcmpErrorKind::PortUnreachable,
+            quoted_source: source,
+            quoted_destination: endpoint,
+        };
+        let answer = self.arena.insert(Packet {
+            id: PacketId(u64::MAX),
+            source: endpoint.without_port(),
+            destination: source.without_port(),
+            transport: Transport::IcmpError(Box::new(error)),
+            payload: Payload::Sized { length: 0, tag: 0 },
+            origin: host,
+            translations: 0,
+            hop_limit: DEFAULT_HOP_LIMIT,
+        });
+        self.launch(answer, Cause::ErrorAbout(id));
+    }
+
+    fn drop(&mut self, slot: Slot, reason: DropReason) {
+        let packet = self.arena.take(slot);
+        self.trace.ended(self.now, &packet, Fate::Dropped(reason));
+        self.arena.recycle(packet.payload);
+    }
+}
+
+fn input_from(packet: &Packet) -> Input<'_> {
+    match &packet.transport {
+        Transport::Udp => Input::Datagram(Datagram {
+            id: packet.id,
+            local: packet.destination.into(),
+            remote: packet.source.into(),
+            payload: packet.payload.bytes(),
+            length: packet.payload.len(),
+            tag: match packet.payload {
+                Payload::Sized { tag, .. } => tag,
+                Payload::Bytes(_) => 0,
+            },
+        }),
+        Transport::IcmpError(error) => Input::Unreachable {
+            local: error.quoted_source.into(),
+            remote: error.quoted_destination.into(),
+            kind: error.kind,
+        },
+    }
+}
+
+/// A packet on its way through a gateway.
+struct Crossing<'a> {
+    now: Time,
+    node: NodeId,
+    gateway: &'a mut Gateway,
+    packet: &'a mut Packet,
+    trace: &'a mut Trace,
+}
+
+impl Crossing<'_> {
+    /// From the inside: to a neighbour, or out.
+    fn leave(&mut self) -> Result<DirectionId, DropReason> {
+        let destination = self.packet.destination.address;
+        let table = &self.gateway.table;
+        if table.exact(destination).is_some() || table.is_local(destination) {
+            if self.gateway.isolated {
+                return Err(DropReason::LanIsolated { node: self.node });
+            }
+            return self.inside(destination);
+        }
+        for place in 0..self.gateway.devices.len() {
+            match self.pass(place, Way::Out) {
+                Verdict::Forward(_) => {}
+                Verdict::Drop(reason) => return Err(reason),
+                Verdict::Hairpin(_) => return self.enter_from(place),
+            }
+        }
+        Ok(self.gateway.uplink)
+    }
+
+    /// From the outside: in.
+    fn enter(&mut self) -> Result<DirectionId, DropReason> {
+        self.enter_from(self.gateway.devices.len())
+    }
+
+    /// In, past the devices on the inside of the one at `place`.
+    fn enter_from(&mut self, place: usize) -> Result<DirectionId, DropReason> {
+        for place in (0..place).rev() {
+            if let Verdict::Drop(reason) = self.pass(place, Way::In) {
+                return Err(reason);
+            }
+        }
+        self.inside(self.packet.destination.address)
+    }
+
+    fn inside(&self, destination: Address) -> Result<DirectionId, DropReason> {
+        let node = self.node;
+        self.gateway
+            .table
+            .exact(destination)
+            .ok_or(DropReason::NoRoute { node, destination })
+    }
+
+    /// Past one device, with what it did put on record.
+    fn pass(&mut self, place: usize, way: Way) -> Verdict {
+        let Gateway {
+            devices, random, ..
+        } = &mut *self.gateway;
+        let mut around = Surroundings {
+            now: self.now,
+            node: self.node,
+            random,
+        };
+        let (source, destination) = (self.packet.source, self.packet.destination);
+        let translations = self.packet.translations;
+        let verdict = match way {
+            Way::Out => devices[place].outbound(self.packet, &mut around),
+            Way::In => devices[place].inbound(self.packet, &mut around),
+        };
+        if !self.trace.is_recording() {
+            return verdict;
+        }
+        if let Verdict::Forward(passage) | Verdict::Hairpin(passage) = verdict {
+            let (packet, by) = (&*self.packet, self.node);
+            let (internal, external, remote) = (source, packet.source, destination);
+            if passage.mapped {
+                let event = Event::Mapped {
+                    nat: by,
+                    internal,
+                    external,
+                };
+                self.trace.event(self.now, packet, event);
+            }
+            if passage.opened {
+                let event = Event::Opened {
+                    by,
+                    internal,
+                    external,
+                    remote,
+                };
+                self.trace.event(self.now, packet, event);
+            }
+            if packet.translations != translations {
+                let event = Event::Translated {
+                    nat: by,
+                    source_before: source,
+                    destination_before: destination,
+                };
+                self.trace.event(self.now, packet, event);
+            }
+        }
+        verdict
+    }
+}

@@ -1,0 +1,359 @@
+//! A topology at work: the running internet.
+//!
+//! [`build`](crate::Topology::build) makes one from a plan. Programs are attached to its hosts, time
+//! is let pass, and the trace tells what became of every packet. Nothing moves between calls.
+
+mod build;
+mod forward;
+mod run;
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use crate::address::Address;
+use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
+use crate::firewall::{Firewall, Rules};
+use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
+use crate::id::{DirectionId, NodeId};
+use crate::link::Lane;
+use crate::middlebox::{Middlebox, Surroundings, Verdict};
+use crate::nat::Nat;
+use crate::packet::{Packet, PacketArena, Slot};
+use crate::time::Time;
+use crate::topology::{BuildError, RouteTable, Topology};
+use crate::trace::{Observer, Trace};
+
+/// An internet that runs.
+pub struct Internet {
+    plan: Topology,
+    budget: Budget,
+    now: Time,
+    queue: EventQueue<What>,
+    arena: PacketArena,
+    directions: Vec<Direction>,
+    nodes: Vec<Node>,
+    programs: Vec<Running>,
+    messages: Messages,
+    trace: Trace,
+    events: u64,
+    exceeded: Option<BudgetExceeded>,
+    /// Scratch: what the program being run has sent and posted.
+    outbox: Vec<Slot>,
+    posts: Vec<Post>,
+}
+
+/// What an event does.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// A program gets its first input.
+    Start(ProgramId),
+    /// A program's alarm.
+    Wake(ProgramId),
+    /// The first packet of an orderly direction arrives.
+    ArriveFirst(DirectionId),
+    /// This packet arrives, on a direction that may reorder.
+    Arrive(DirectionId, Slot),
+    /// A packet that a host sent to itself arrives.
+    Loopback(NodeId, Slot),
+    /// A message arrives out of band.
+    Deliver(u32),
+}
+
+struct Message {
+    from: ProgramId,
+    to: ProgramId,
+    content: Vec<u8>,
+}
+
+/// Messages under way, in places that are used again.
+#[derive(Default)]
+struct Messages {
+    places: Vec<Option<Message>>,
+    free: Vec<u32>,
+}
+
+impl Messages {
+    fn insert(&mut self, message: Message) -> u32 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() as u32 - 1
+        });
+        self.places[place as usize] = Some(message);
+        place
+    }
+
+    fn remove(&mut self, place: u32) -> Message {
+        self.free.push(place);
+        self.places[place as usize]
+            .take()
+            .expect("a message is delivered once")
+    }
+}
+
+/// One direction of a link, at work.
+struct Direction {
+    lane: Lane,
+    to: NodeId,
+    /// Packets under way, for lanes that keep order. Only the first has an event in the queue.
+    under_way: VecDeque<(Rank, Slot)>,
+    counter: u64,
+}
+
+/// A program at work.
+struct Running {
+    program: Box<dyn Program>,
+    host: NodeId,
+    alarm: Alarm,
+    counter: u64,
+}
+
+enum Node {
+    Host(Host),
+    Router { table: RouteTable, isolated: bool },
+    Gateway(Gateway),
+}
+
+struct Gateway {
+    table: RouteTable,
+    /// The direction that leads outside.
+    uplink: DirectionId,
+    isolated: bool,
+    /// From the inside out.
+    devices: Vec<DeviceAtWork>,
+    random: Stream,
+}
+
+enum DeviceAtWork {
+    Nat(Nat),
+    Firewall(Firewall),
+    Rules(Rules),
+    Custom(Box<dyn Middlebox>),
+}
+
+impl Middlebox for DeviceAtWork {
+    #[inline]
+    fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.outbound(packet, around),
+            DeviceAtWork::Firewall(firewall) => firewall.outbound(packet, around),
+            DeviceAtWork::Rules(rules) => rules.outbound(packet, around),
+            DeviceAtWork::Custom(custom) => custom.outbound(packet, around),
+        }
+    }
+
+    #[inline]
+    fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.inbound(packet, around),
+            DeviceAtWork::Firewall(firewall) => firewall.inbound(packet, around),
+            DeviceAtWork::Rules(rules) => rules.inbound(packet, around),
+            DeviceAtWork::Custom(custom) => custom.inbound(packet, around),
+        }
+    }
+}
+
+impl Internet {
+    /// Makes the internet of `plan`, for a run with `seed`.
+    ///
+    /// # Errors
+    ///
+    /// The plan makes no sense; the error names the nodes.
+    pub fn new(plan: Topology, seed: u64) -> Result<Self, BuildError> {
+        let mut internet = Internet {
+            budget: plan.budget,
+            plan: Topology::new(),
+            now: Time::ZERO,
+            queue: EventQueue::default(),
+            arena: PacketArena::default(),
+            directions: Vec::new(),
+            nodes: Vec::new(),
+            programs: Vec::new(),
+            messages: Messages::default(),
+            trace: Trace::default(),
+            events: 0,
+            exceeded: None,
+            outbox: Vec::new(),
+            posts: Vec::new(),
+        };
+        internet.rebuild(plan, seed)?;
+        Ok(internet)
+    }
+
+    /// Forgets the run and starts anew with another plan. Buffers are kept, which is what makes a
+    /// million small internets cheap.
+    ///
+    /// # Errors
+    ///
+    /// The plan makes no sense. The internet is empty then.
+    pub fn rebuild(&mut self, plan: Topology, seed: u64) -> Result<(), BuildError> {
+        self.clear();
+        build::fill(self, plan, seed)
+    }
+
+    fn clear(&mut self) {
+        self.plan = Topology::new();
+        self.now = Time::ZERO;
+        self.queue.clear();
+        self.arena.clear();
+        self.directions.clear();
+        self.nodes.clear();
+        self.programs.clear();
+        self.messages = Messages::default();
+        self.trace.clear();
+        self.events = 0;
+        self.exceeded = None;
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The plan.
+    pub fn topology(&self) -> &Topology {
+        &self.plan
+    }
+
+    /// A node's name.
+    pub fn name(&self, node: NodeId) -> &str {
+        self.plan.name(node)
+    }
+
+    /// A host's or gateway's first address.
+    ///
+    /// # Panics
+    ///
+    /// The node is a router, which has none.
+    pub fn address(&self, node: NodeId) -> Address {
+        let address = self.plan.addresses(node).next();
+        address.unwrap_or_else(|| panic!("{} has no address", self.name(node)))
+    }
+
+    /// How many packets are under way right now, counted where they are kept. The trace counts
+    /// them too, as what was sent and hasn't ended: the two must agree.
+    pub fn packets_under_way(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// What happened so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Keeps a full record of the run from here on. See [`Trace::recording`].
+    ///
+    /// # Panics
+    ///
+    /// Packets were sent already: a recording is of a whole run.
+    pub fn record(&mut self) {
+        assert_eq!(
+            self.trace.packets(),
+            0,
+            "recording must begin before the first packet is sent"
+        );
+        self.trace.record_all();
+    }
+
+    /// Lets `observer` watch the run from here on, in place of one that watched before.
+    pub fn observe(&mut self, observer: impl Observer + 'static) {
+        self.trace.observe(Box::new(observer));
+    }
+
+    /// The NAT in a gateway, if it has one.
+    pub fn nat(&self, gateway: NodeId) -> Option<&Nat> {
+        let Node::Gateway(gateway) = &self.nodes[gateway.index()] else {
+            return None;
+        };
+        gateway.devices.iter().find_map(|device| match device {
+            DeviceAtWork::Nat(nat) => Some(nat),
+            _ => None,
+        })
+    }
+
+    /// Runs a program on a host. It gets [`Input::Start`](crate::Input::Start) at the current time,
+    /// once the run goes on.
+    ///
+    /// # Panics
+    ///
+    /// The node is no host.
+    pub fn attach(&mut self, host: NodeId, program: impl Program) -> ProgramId {
+        self.attach_boxed(host, Box::new(program))
+    }
+
+    /// The same for a program that is in a box already.
+    ///
+    /// # Panics
+    ///
+    /// The node is no host.
+    pub fn attach_boxed(&mut self, host: NodeId, program: Box<dyn Program>) -> ProgramId {
+        assert!(
+            matches!(self.nodes[host.index()], Node::Host(_)),
+            "{} is no host: programs run on hosts",
+            self.name(host)
+        );
+        let id = ProgramId(self.programs.len() as u32);
+        self.programs.push(Running {
+            program,
+            host,
+            alarm: Alarm::default(),
+            counter: 0,
+        });
+        self.schedule(id, self.now, What::Start(id));
+        id
+    }
+
+    /// The same for a closure, whose argument types need not be spelled out here.
+    ///
+    /// # Panics
+    ///
+    /// The node is no host.
+    pub fn attach_fn<F>(&mut self, host: NodeId, program: F) -> ProgramId
+    where
+        F: FnMut(Time, crate::Input<'_>, &mut Io<'_>) + 'static,
+    {
+        self.attach(host, program)
+    }
+
+    /// A program, to be looked at.
+    ///
+    /// # Panics
+    ///
+    /// The program is of another type.
+    pub fn program<P: Program>(&self, id: ProgramId) -> &P {
+        let program: &dyn Any = &*self.programs[id.0 as usize].program;
+        program
+            .downcast_ref()
+            .unwrap_or_else(|| panic!("{}", wrong_type::<P>(id)))
+    }
+
+    /// The host that a program runs on.
+    pub fn host_of(&self, id: ProgramId) -> NodeId {
+        self.programs[id.0 as usize].host
+    }
+
+    /// Does something with a program now, as if it had decided to: what `act` asks of the [`Io`] is
+    /// done.
+    ///
+    /// # Panics
+    ///
+    /// The program is of another type.
+    pub fn act<P: Program, R>(
+        &mut self,
+        id: ProgramId,
+        act: impl FnOnce(&mut P, &mut Io<'_>) -> R,
+    ) -> R {
+        let (_, result) = self.with_program(id, |program, io| {
+            let program: &mut dyn Any = program;
+            let program = program
+                .downcast_mut()
+                .unwrap_or_else(|| panic!("{}", wrong_type::<P>(id)));
+            act(program, io)
+        });
+        self.carry_out(id);
+        result
+    }
+}
+
+fn wrong_type<P>(id: ProgramId) -> String {
+    format!("program {} is no {}", id.0, std::any::type_name::<P>())
+}

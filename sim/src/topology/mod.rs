@@ -1,0 +1,363 @@
+//! The plan of an internet: nodes, links, addresses and routes. Building it makes an
+//! [`Internet`](crate::internet::Internet) that runs.
+//!
+//! A topology is a graph (petgraph's) of three kinds of nodes. A *host* ends links and runs
+//! programs. A *router* joins links and forwards by least delay. A *gateway* stands between an
+//! inside and an outside, forwards between them, and passes what crosses through its
+//! [middleboxes](crate::middlebox): a NAT, a firewall, a user's own.
+//!
+//! Links have an inner and an outer end. A gateway's outside is the link on which it is the inner
+//! end; it has exactly one. Everything else hangs on its inside.
+
+mod error;
+mod kind;
+mod plan;
+mod routes;
+mod site;
+
+pub use error::BuildError;
+pub use kind::{Edge, Kind, ParseKindError};
+pub use plan::AddressPlan;
+pub(crate) use routes::{Route, RouteTable, compute as compute_routes};
+pub use site::{Site, SiteOptions};
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use petgraph::graph::{NodeIndex, UnGraph};
+use petgraph::visit::EdgeRef;
+
+use crate::address::{Address, Prefix};
+use crate::behaviour::{Filtering, Mapping};
+use crate::engine::Budget;
+use crate::firewall::{FirewallConfig, Rules};
+use crate::id::{LinkId, NodeId};
+use crate::internet::Internet;
+use crate::link::Link;
+use crate::middlebox::Middlebox;
+use crate::nat::NatConfig;
+
+/// A middlebox as it is planned: every build makes a fresh one.
+#[derive(Clone)]
+pub enum Device {
+    /// A NAT, with the gateway's external addresses.
+    Nat(NatConfig),
+    /// A stateful firewall.
+    Firewall(FirewallConfig),
+    /// Stateless rules.
+    Rules(Rules),
+    /// A device of the user's own, made anew for each build.
+    Custom(Arc<dyn Fn() -> Box<dyn Middlebox> + Send + Sync>),
+}
+
+/// What a node is.
+#[derive(Clone)]
+pub(crate) enum NodeKind {
+    Host,
+    Router {
+        local: Vec<Prefix>,
+        isolated: bool,
+    },
+    Gateway {
+        devices: Vec<Device>,
+        local: Vec<Prefix>,
+        isolated: bool,
+    },
+}
+
+#[derive(Clone)]
+pub(crate) struct NodePlan {
+    pub(crate) name: String,
+    pub(crate) kind: NodeKind,
+}
+
+#[derive(Clone)]
+pub(crate) struct LinkPlan {
+    pub(crate) link: Link,
+    pub(crate) inner: NodeId,
+    pub(crate) outer: NodeId,
+    /// The inner node's addresses on this link.
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// The plan of an internet.
+///
+/// ```
+/// use pinhole::link::Link;
+/// use pinhole::nat::NatConfig;
+/// use pinhole::{Filtering, Mapping, Topology};
+/// use std::time::Duration;
+///
+/// let mut plan = Topology::new();
+/// let core = plan.router("internet");
+/// let nat = NatConfig::new(Mapping::EndpointIndependent, Filtering::AddressAndPortDependent);
+/// let home = plan.nat("home", nat);
+/// let access = Link::with_delay(Duration::from_millis(10));
+/// plan.connect(home, core, access, &["203.0.113.1".parse()?]);
+/// let alice = plan.host("alice");
+/// plan.connect(alice, home, Link::lan(), &["192.168.1.2".parse()?]);
+/// let server = plan.host("server");
+/// plan.connect(server, core, access, &["192.0.2.1".parse()?]);
+///
+/// let internet = plan.build(1)?;
+/// assert_eq!(internet.name(alice), "alice");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Topology {
+    pub(crate) graph: UnGraph<NodePlan, LinkPlan>,
+    pub(crate) budget: Budget,
+}
+
+impl Topology {
+    /// An empty plan.
+    pub fn new() -> Self {
+        Topology::default()
+    }
+
+    /// Adds a host.
+    pub fn host(&mut self, name: impl Into<String>) -> NodeId {
+        self.add(name, NodeKind::Host)
+    }
+
+    /// Adds a router.
+    pub fn router(&mut self, name: impl Into<String>) -> NodeId {
+        self.add(
+            name,
+            NodeKind::Router {
+                local: Vec::new(),
+                isolated: false,
+            },
+        )
+    }
+
+    /// Adds a gateway that lets everything pass, until it is given [devices](Topology::install).
+    pub fn gateway(&mut self, name: impl Into<String>) -> NodeId {
+        let (devices, local) = (Vec::new(), Vec::new());
+        self.add(
+            name,
+            NodeKind::Gateway {
+                devices,
+                local,
+                isolated: false,
+            },
+        )
+    }
+
+    /// Adds a gateway with a NAT.
+    pub fn nat(&mut self, name: impl Into<String>, config: NatConfig) -> NodeId {
+        let node = self.gateway(name);
+        self.install(node, Device::Nat(config));
+        node
+    }
+
+    /// Adds a gateway with a stateful firewall.
+    pub fn firewall(&mut self, name: impl Into<String>, config: FirewallConfig) -> NodeId {
+        let node = self.gateway(name);
+        self.install(node, Device::Firewall(config));
+        node
+    }
+
+    fn add(&mut self, name: impl Into<String>, kind: NodeKind) -> NodeId {
+        NodeId(
+            self.graph
+                .add_node(NodePlan {
+                    name: name.into(),
+                    kind,
+                })
+                .index() as u32,
+        )
+    }
+
+    /// Adds a device to a gateway, outside of those that it has.
+    ///
+    /// # Panics
+    ///
+    /// `gateway` is a host or a router.
+    pub fn install(&mut self, gateway: NodeId, device: Device) {
+        match &mut self.plan_mut(gateway).kind {
+            NodeKind::Gateway { devices, .. } => devices.push(device),
+            NodeKind::Host | NodeKind::Router { .. } => {
+                panic!(
+                    "{} is no gateway: devices stand between an inside and an outside",
+                    self.name(gateway)
+                )
+            }
+        }
+    }
+
+    /// Declares that every address of `prefix` lies on the inside of a gateway or beside a router:
+    /// a packet to one that no host has goes nowhere, instead of out to the internet.
+    ///
+    /// # Panics
+    ///
+    /// `node` is a host.
+    pub fn subnet(&mut self, node: NodeId, prefix: Prefix) {
+        match &mut self.plan_mut(node).kind {
+            NodeKind::Gateway { local, .. } | NodeKind::Router { local, .. } => local.push(prefix),
+            NodeKind::Host => panic!("{} is a host: a subnet needs a router", self.name(node)),
+        }
+    }
+
+    /// Keeps the hosts on a gateway's inside, or around a router, from reaching each other
+    /// directly: client isolation, as guest networks have it.
+    ///
+    /// # Panics
+    ///
+    /// `node` is a host.
+    pub fn isolate(&mut self, node: NodeId) {
+        match &mut self.plan_mut(node).kind {
+            NodeKind::Gateway { isolated, .. } | NodeKind::Router { isolated, .. } => {
+                *isolated = true;
+            }
+            NodeKind::Host => panic!("{} is a host: isolation needs a router", self.name(node)),
+        }
+    }
+
+    /// Links two nodes. `addresses` are the inner node's on this link: a host's own addresses, a
+    /// NAT's external ones.
+    pub fn connect(
+        &mut self,
+        inner: NodeId,
+        outer: NodeId,
+        link: Link,
+        addresses: &[Address],
+    ) -> LinkId {
+        let plan = LinkPlan {
+            link,
+            inner,
+            outer,
+            addresses: addresses.to_vec(),
+        };
+        let edge = self.graph.add_edge(index(inner), index(outer), plan);
+        LinkId(edge.index() as u32)
+    }
+
+    /// Bounds what a run may spend.
+    pub fn budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// A node's name.
+    pub fn name(&self, node: NodeId) -> &str {
+        &self.plan(node).name
+    }
+
+    /// The node of that name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.nodes().find(|node| self.name(*node) == name)
+    }
+
+    /// Every node, in the order in which they were added.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.graph.node_count() as u32).map(NodeId)
+    }
+
+    /// A link's two ends: inner, outer.
+    pub fn ends(&self, link: LinkId) -> (NodeId, NodeId) {
+        let plan = &self.graph[petgraph::graph::EdgeIndex::new(link.index())];
+        (plan.inner, plan.outer)
+    }
+
+    /// The number of links.
+    pub fn link_count(&self) -> usize {
+        self.graph.edge_count()
+    }
+
+    /// Whether a node is a host, a router, or a gateway and with what in it: one word for people.
+    pub fn role(&self, node: NodeId) -> &'static str {
+        match &self.plan(node).kind {
+            NodeKind::Host => "host",
+            NodeKind::Router { .. } => "router",
+            NodeKind::Gateway { devices, .. } => {
+                if devices
+                    .iter()
+                    .any(|device| matches!(device, Device::Nat(_)))
+                {
+                    "NAT"
+                } else if devices.is_empty() {
+                    "router"
+                } else {
+                    "firewall"
+                }
+            }
+        }
+    }
+
+    /// The mapping and filtering behaviour of a gateway's NAT, if it has one.
+    pub fn nat_behaviour(&self, node: NodeId) -> Option<(Mapping, Filtering)> {
+        self.nat_config(node)
+            .map(|config| (config.mapping, config.filtering))
+    }
+
+    /// What a gateway's NAT is told to do, if it has one.
+    pub fn nat_config(&self, node: NodeId) -> Option<&NatConfig> {
+        let NodeKind::Gateway { devices, .. } = &self.plan(node).kind else {
+            return None;
+        };
+        devices.iter().find_map(|device| match device {
+            Device::Nat(config) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// A node's own addresses, in the order in which its links were made.
+    pub fn addresses(&self, node: NodeId) -> impl Iterator<Item = Address> + '_ {
+        self.graph
+            .edge_weights()
+            .filter(move |plan| plan.inner == node)
+            .flat_map(|plan| plan.addresses.iter().copied())
+    }
+
+    /// Makes the internet of this plan, for a run with this seed.
+    ///
+    /// # Errors
+    ///
+    /// The plan makes no sense; the error names the nodes.
+    pub fn build(self, seed: u64) -> Result<Internet, BuildError> {
+        Internet::new(self, seed)
+    }
+
+    /// The plan as a drawing in Graphviz' DOT language.
+    pub fn to_dot(&self) -> String {
+        let mut dot =
+            String::from("graph internet {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n");
+        for node in self.nodes() {
+            let shape = match &self.plan(node).kind {
+                NodeKind::Host => "box",
+                NodeKind::Router { .. } => "circle",
+                NodeKind::Gateway { .. } => "house",
+            };
+            let mut label = self.name(node).to_owned();
+            if let Some((mapping, filtering)) = self.nat_behaviour(node) {
+                let _ = write!(label, "\n{mapping}/{filtering}");
+            }
+            for address in self.addresses(node) {
+                let _ = write!(label, "\n{address}");
+            }
+            let _ = writeln!(dot, "  n{} [shape={shape}, label={label:?}];", node.index());
+        }
+        for edge in self.graph.edge_references() {
+            let delay = edge.weight().link.up.delay.as_secs_f64() * 1000.0;
+            let (inner, outer) = (edge.source().index(), edge.target().index());
+            let _ = writeln!(dot, "  n{inner} -- n{outer} [label=\"{delay} ms\"];");
+        }
+        dot.push_str("}\n");
+        dot
+    }
+
+    pub(crate) fn plan(&self, node: NodeId) -> &NodePlan {
+        &self.graph[index(node)]
+    }
+
+    fn plan_mut(&mut self, node: NodeId) -> &mut NodePlan {
+        &mut self.graph[index(node)]
+    }
+}
+
+fn index(node: NodeId) -> NodeIndex {
+    NodeIndex::new(node.index())
+}
+
+#[cfg(test)]
+mod tests;
