@@ -5,8 +5,27 @@
 //! answers. Every method is deterministic given its arguments and the seed the agent was made with.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use pinhole::Time;
+
+mod crypto;
+mod is;
+mod random;
+mod rtc;
+mod stack;
+#[cfg(test)]
+mod tests;
+
+pub use stack::{Stack, UnknownStack};
+
+/// What virtual time zero is on the clock of every stack.
+///
+/// Both stacks want [`Instant`]s and only ever subtract them, so the value itself never shows. It
+/// lies a day ahead because `is` also counts backwards from "now", and an `Instant` may not go
+/// below the machine's boot.
+static EPOCH: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_hours(24));
 
 /// The four candidate types of RFC 8445 §5.1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -33,7 +52,7 @@ impl CandidateType {
     }
 }
 
-/// A UDP candidate, as it is handed to a stack and signaled to the peer.
+/// A UDP candidate of one's own side, as it was gathered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Candidate {
     /// What kind of address this is.
@@ -43,6 +62,20 @@ pub struct Candidate {
     /// The base (RFC 8445 §5.1.1): the local address checks are sent from. Equal to `address` for
     /// host and relayed candidates.
     pub base: SocketAddr,
+}
+
+/// A candidate as the peer learns of it, in an offer, an answer or a trickled candidate.
+///
+/// The base stays at home. The priority travels: it is what the stack that owns the candidate
+/// computed (RFC 8445 §5.1.2), and both sides must order their pairs by the same numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SignaledCandidate {
+    /// What kind of address this is.
+    pub kind: CandidateType,
+    /// The transport address checks are sent to.
+    pub address: SocketAddr,
+    /// The priority its owner gave it.
+    pub priority: u32,
 }
 
 /// Username fragment and password of one side (RFC 8445 §5.3).
@@ -78,7 +111,8 @@ pub struct Transmit {
 /// What a stack reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IceEvent {
-    /// This pair is to be used for data from now on. May come again with a better pair.
+    /// This pair is to be used for data from now on. Comes again when the stack changes to another
+    /// pair, and when it is back after [`Disconnected`](IceEvent::Disconnected).
     Selected {
         /// The local address to send from: a host address or a relayed one (the *base*).
         local: SocketAddr,
@@ -96,19 +130,20 @@ pub enum IceEvent {
 /// The holder calls [`start`](IceAgent::start) once, feeds candidates as they come, and after every
 /// call that takes `now` drains [`poll_transmit`](IceAgent::poll_transmit) and
 /// [`poll_event`](IceAgent::poll_event), then asks [`poll_timeout`](IceAgent::poll_timeout).
-pub trait IceAgent {
+pub trait IceAgent: Send {
     /// This side's credentials, to be signaled.
     fn local_credentials(&self) -> Credentials;
 
     /// Both sides' credentials are known: checks may begin.
     fn start(&mut self, now: Time, remote: &Credentials);
 
-    /// Adds a candidate of this side. Returns false where the stack has no use for it (a duplicate,
-    /// say), in which case it isn't worth signaling.
-    fn add_local_candidate(&mut self, now: Time, candidate: Candidate) -> bool;
+    /// Adds a candidate of this side. Returns what to signal of it, or `None` where the stack has
+    /// no use for it (a duplicate, say), in which case it isn't worth signaling.
+    fn add_local_candidate(&mut self, now: Time, candidate: Candidate)
+    -> Option<SignaledCandidate>;
 
     /// Adds a candidate that the peer signaled. May come before [`start`](IceAgent::start).
-    fn add_remote_candidate(&mut self, now: Time, candidate: Candidate);
+    fn add_remote_candidate(&mut self, now: Time, candidate: SignaledCandidate);
 
     /// A STUN datagram arrived on `local` (a host address, or a relayed one if it came through the
     /// TURN client) from `remote`.
