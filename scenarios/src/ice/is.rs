@@ -5,10 +5,11 @@
 //!   50 ms. str0m calls `handle_timeout` after every datagram it hands in, and so does this
 //!   adapter: a controlled agent reports its nomination there, and an answered check lets the next
 //!   one go at once.
-//! - It never ends. Pairs that stay unanswered are removed after nine requests (19 to 25 s); when
-//!   none is left it is "disconnected" and waits for candidates. Where nothing was ever selected,
-//!   that is reported as [`IceEvent::Failed`] here.
-//! - It nominates the best pair that works, at once, and changes its mind when a better one does.
+//! - It never ends. A pair that stays unanswered is removed after nine requests, 18.75 s after the
+//!   first; when none is left it is "disconnected" and waits for candidates. Where nothing was ever
+//!   selected, that is reported as [`IceEvent::Failed`] here.
+//! - It nominates the best pair that works, at once, and changes to a better one when that works
+//!   later.
 
 use std::net::SocketAddr;
 

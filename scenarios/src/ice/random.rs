@@ -19,11 +19,11 @@ impl OwnRandom {
     /// Runs `draw` with this generator as the thread's, and puts the thread's back afterwards, also
     /// when `draw` panics.
     pub(super) fn lend<R>(&mut self, draw: impl FnOnce() -> R) -> R {
-        let _lent = Lent {
+        let lent = Lent {
             theirs: fastrand::get_seed(),
             own: &mut self.state,
         };
-        fastrand::seed(*_lent.own);
+        fastrand::seed(*lent.own);
         draw()
     }
 }

@@ -3,6 +3,7 @@
 mod cable;
 mod connect;
 mod garbage;
+mod habits;
 mod replay;
 
 use super::Stack;
