@@ -12,6 +12,7 @@ pub mod link;
 pub mod middlebox;
 pub mod nat;
 pub mod packet;
+pub mod server;
 pub mod time;
 pub mod topology;
 pub mod trace;

@@ -1,0 +1,12 @@
+//! STUN and TURN servers: programs that run on a virtual host.
+//!
+//! [`StunServer`] answers Binding requests (RFC 8489) and the requests of NAT behaviour discovery
+//! (RFC 5780). The codec is `stun-types`; what RFC 5780 adds to it is in [`attribute`].
+
+pub mod attribute;
+mod stun;
+
+#[cfg(test)]
+mod lone_host;
+
+pub use stun::{StunCounters, StunServer};
