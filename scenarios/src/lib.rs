@@ -1,3 +1,4 @@
 //! What people do on Pinhole's internet.
 
 pub mod ice;
+pub mod stun_client;
