@@ -65,7 +65,14 @@ impl Program for Receiver {
 }
 
 fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usize) {
-    net.attach(to, Receiver { port: at.port, buffer: [0; LENGTH], datagrams: 0 });
+    net.attach(
+        to,
+        Receiver {
+            port: at.port,
+            buffer: [0; LENGTH],
+            datagrams: 0,
+        },
+    );
     net.attach(
         from,
         Sender {
@@ -104,7 +111,10 @@ fn unimplemented_direct() -> Internet {
 fn through_two_nats(flows: usize) -> Internet {
     let mut plan = Topology::new();
     let core = plan.router("core");
-    let nat = NatConfig::new(Mapping::EndpointIndependent, Filtering::AddressAndPortDependent);
+    let nat = NatConfig::new(
+        Mapping::EndpointIndependent,
+        Filtering::AddressAndPortDependent,
+    );
     let conditions =
         Conditions::new(Duration::from_millis(1)).bottleneck(10_000_000_000, 1_000_000);
     let link = Link::symmetric(conditions);

@@ -52,7 +52,9 @@ impl ValueFormatter for CpuFormatter {
         throughput: &Throughput,
         values: &mut [f64],
     ) -> &'static str {
-        WallTime.formatter().scale_throughputs(typical, throughput, values)
+        WallTime
+            .formatter()
+            .scale_throughputs(typical, throughput, values)
     }
 
     fn scale_for_machines(&self, values: &mut [f64]) -> &'static str {

@@ -73,7 +73,7 @@ pub enum Input<'a> {
         /// Who.
         from: ProgramId,
         /// What.
-        content: &'a [u8],
+        content: &'a dyn Any,
     },
 }
 
@@ -98,7 +98,7 @@ pub struct Datagram<'a> {
 pub(crate) struct Post {
     pub(crate) to: ProgramId,
     pub(crate) after: Duration,
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: Box<dyn Any>,
 }
 
 /// When a program wants to be woken.
@@ -219,8 +219,12 @@ impl Io<'_> {
 
     /// Posts `content` to another program, `after` from now, outside the network: no link delays
     /// it, no NAT sees it. Stands for a signaling channel where signaling isn't the subject.
-    pub fn post(&mut self, to: ProgramId, after: Duration, content: Vec<u8>) {
-        self.posts.push(Post { to, after, content });
+    pub fn post(&mut self, to: ProgramId, after: Duration, content: impl Any) {
+        self.posts.push(Post {
+            to,
+            after,
+            content: Box::new(content),
+        });
     }
 
     /// Declares the datagram being handled to be unusable: its fate becomes

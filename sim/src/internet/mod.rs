@@ -62,7 +62,7 @@ enum What {
 struct Message {
     from: ProgramId,
     to: ProgramId,
-    content: Vec<u8>,
+    content: Box<dyn Any>,
 }
 
 /// Messages under way, in places that are used again.

@@ -130,7 +130,7 @@ impl Internet {
                     to,
                     Input::Message {
                         from,
-                        content: &content,
+                        content: &*content,
                     },
                 );
             }
