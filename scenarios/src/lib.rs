@@ -1,4 +1,5 @@
 //! What people do on Pinhole's internet.
 
+pub mod call;
 pub mod ice;
 pub mod stun_client;

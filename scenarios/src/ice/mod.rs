@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pinhole::Time;
 
 mod crypto;
+mod guard;
 mod is;
 mod random;
 mod rtc;
@@ -18,6 +19,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
+pub use guard::Guarded;
 pub use stack::{Stack, UnknownStack};
 
 /// What virtual time zero is on the clock of every stack.

@@ -13,6 +13,7 @@ use crate::nat::Nat;
 use crate::topology::{
     BuildError, Device, LinkPlan, NodeKind, NodePlan, RouteTable, Topology, compute_routes,
 };
+use crate::trace::Place;
 
 /// Fills an empty internet.
 pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result<(), BuildError> {
@@ -206,6 +207,14 @@ fn refuse_node(plan: &Topology, node: &NodePlan, links: &[LinkId]) -> Result<(),
 }
 
 impl Internet {
+    /// The name in results of the place where something happened to a packet.
+    pub fn place_name(&self, place: Place) -> String {
+        match place {
+            Place::Node(node) => self.name(node).to_owned(),
+            Place::Direction(direction) => self.direction_name(direction),
+        }
+    }
+
     /// A direction's name in results: `a.nat>internet`.
     pub fn direction_name(&self, direction: DirectionId) -> String {
         let (inner, outer) = self.plan.ends(direction.link());

@@ -23,7 +23,8 @@ use crate::time::Time;
 use crate::topology::{BuildError, RouteTable, Topology};
 use crate::trace::{Observer, Trace};
 
-/// An internet that runs.
+/// An internet that runs. The default one is empty, until it is [rebuilt](Internet::rebuild).
+#[derive(Default)]
 pub struct Internet {
     plan: Topology,
     budget: Budget,
@@ -159,22 +160,7 @@ impl Internet {
     ///
     /// The plan makes no sense; the error names the nodes.
     pub fn new(plan: Topology, seed: u64) -> Result<Self, BuildError> {
-        let mut internet = Internet {
-            budget: plan.budget,
-            plan: Topology::new(),
-            now: Time::ZERO,
-            queue: EventQueue::default(),
-            arena: PacketArena::default(),
-            directions: Vec::new(),
-            nodes: Vec::new(),
-            programs: Vec::new(),
-            messages: Messages::default(),
-            trace: Trace::default(),
-            events: 0,
-            exceeded: None,
-            outbox: Vec::new(),
-            posts: Vec::new(),
-        };
+        let mut internet = Internet::default();
         internet.rebuild(plan, seed)?;
         Ok(internet)
     }

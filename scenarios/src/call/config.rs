@@ -1,0 +1,161 @@
+//! What a call is between, and how it is set up.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use pinhole::Time;
+use pinhole::nat::FilterMemory;
+use pinhole::topology::Kind;
+
+use crate::ice::Stack;
+
+/// How clients reach a TURN server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TurnTransport {
+    /// Over UDP.
+    Udp,
+}
+
+impl TurnTransport {
+    /// Every transport there is.
+    pub const ALL: [TurnTransport; 1] = [TurnTransport::Udp];
+
+    /// The name in commands and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TurnTransport::Udp => "udp",
+        }
+    }
+}
+
+/// Which transports the service's TURN servers offer; none is no TURN at all.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TurnOffer(Vec<TurnTransport>);
+
+impl TurnOffer {
+    /// No TURN.
+    pub const OFF: TurnOffer = TurnOffer(Vec::new());
+
+    /// Every transport there is.
+    pub fn all() -> Self {
+        TurnOffer(TurnTransport::ALL.to_vec())
+    }
+
+    /// The transports, in their order.
+    pub fn transports(&self) -> &[TurnTransport] {
+        &self.0
+    }
+}
+
+/// Why a text is no [`TurnOffer`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ParseTurnError {
+    /// The transport is known to RFC 8656, and isn't built here yet.
+    #[error(
+        "TURN over {0} needs TCP on virtual hosts, which this version doesn't have; there are udp and off"
+    )]
+    NotBuilt(String),
+    /// Nobody knows it.
+    #[error("no TURN transport is called {0:?}; there are off, udp and all, or a comma list")]
+    Unknown(String),
+}
+
+impl FromStr for TurnOffer {
+    type Err = ParseTurnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => return Ok(TurnOffer::OFF),
+            "all" => return Ok(TurnOffer::all()),
+            _ => {}
+        }
+        let mut transports = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            let known = TurnTransport::ALL
+                .into_iter()
+                .find(|known| known.name() == name);
+            match known {
+                Some(transport) if transports.contains(&transport) => {}
+                Some(transport) => transports.push(transport),
+                None if matches!(name, "tcp" | "tls") => {
+                    return Err(ParseTurnError::NotBuilt(name.to_uppercase()));
+                }
+                None => return Err(ParseTurnError::Unknown(name.to_owned())),
+            }
+        }
+        transports.sort_unstable();
+        Ok(TurnOffer(transports))
+    }
+}
+
+impl fmt::Display for TurnOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("off");
+        }
+        let names: Vec<&str> = self.0.iter().map(|transport| transport.name()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+/// Where the two endpoints stand to each other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Neighbourhood {
+    /// Each on a site of its own.
+    #[default]
+    Apart,
+    /// Both on one local network, behind A's edge.
+    SameLan,
+    /// Both behind A's edge, whose access point keeps its stations from reaching each other.
+    IsolatedLan,
+}
+
+/// A call: who, from where, and how it is set up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallConfig {
+    /// The kinds of network that A and B are on. B's counts only if they are apart.
+    pub kinds: [Kind; 2],
+    /// The ICE stacks of A and B.
+    pub stacks: [Stack; 2],
+    /// Whether A and B have an IPv6 address beside their IPv4 one.
+    pub ipv6: [bool; 2],
+    /// Where the two stand to each other.
+    pub neighbourhood: Neighbourhood,
+    /// What the service offers when no direct way is found.
+    pub turn: TurnOffer,
+    /// One way between any two edges, servers included.
+    pub delay: Duration,
+    /// What a signal takes from one endpoint to the other.
+    pub signaling_delay: Duration,
+    /// Whether candidates are signaled as they are found, or all at once.
+    pub trickle: bool,
+    /// Whether NATs hairpin.
+    pub hairpinning: bool,
+    /// Whose past the NATs' filters remember.
+    pub filter_memory: FilterMemory,
+    /// When the call is given up.
+    pub until: Time,
+    /// What everything random is drawn from.
+    pub seed: u64,
+}
+
+impl CallConfig {
+    /// A call between two kinds of network, as the `call` command makes it if told nothing else.
+    pub fn new(a: Kind, b: Kind) -> Self {
+        CallConfig {
+            kinds: [a, b],
+            stacks: [Stack::Is; 2],
+            ipv6: [false; 2],
+            neighbourhood: Neighbourhood::Apart,
+            turn: TurnOffer::all(),
+            delay: Duration::from_millis(20),
+            signaling_delay: Duration::from_millis(50),
+            trickle: true,
+            hairpinning: false,
+            filter_memory: FilterMemory::default(),
+            until: Time::from_millis(45_000),
+            seed: 1,
+        }
+    }
+}

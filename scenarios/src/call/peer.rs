@@ -1,0 +1,350 @@
+//! One endpoint of a call: gathers candidates, signals them, lets a production ICE stack find a
+//! path, and sends data on it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pinhole::{Datagram, Endpoint, Input, Io, Program, ProgramId, Time};
+
+use super::data::{DATA_INTERVAL, Data, Side};
+use super::gathering::Gathering;
+use super::signaling::{Description, Signal};
+use crate::ice::{
+    Candidate, CandidateType, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack,
+};
+
+/// What an endpoint is told.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// Which of the two it is. A calls, and controls.
+    pub side: Side,
+    /// Its ICE stack.
+    pub stack: Stack,
+    /// What the stack's randomness is drawn from.
+    pub seed: u64,
+    /// The STUN servers to ask, at most one for each IP version.
+    pub stun: Vec<SocketAddr>,
+    /// The TURN servers to ask for a relayed address.
+    pub turn: Vec<TurnAccess>,
+    /// Whether candidates are signaled as they are found, or all at once.
+    pub trickle: bool,
+    /// What a signal takes to the other side.
+    pub signaling_delay: Duration,
+}
+
+/// A TURN server and the credentials for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TurnAccess {
+    /// Where it listens.
+    pub server: SocketAddr,
+    /// The user's name.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+}
+
+/// Something worth telling, in an endpoint's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Milestone {
+    /// It began to gather candidates.
+    Began,
+    /// It found a candidate of its own.
+    Gathered(Candidate),
+    /// It learned a candidate of the other side.
+    Learned(SignaledCandidate),
+    /// It knows the other side's credentials: checks begin.
+    Started,
+    /// Its stack selected a pair.
+    Selected {
+        /// The address to send from.
+        local: SocketAddr,
+        /// The address to send to.
+        remote: SocketAddr,
+    },
+    /// Its stack lost the pair.
+    Disconnected,
+    /// Its stack gave up.
+    Failed,
+}
+
+/// One endpoint of a call.
+pub struct Peer {
+    config: PeerConfig,
+    other: Option<ProgramId>,
+    agent: Option<Guarded>,
+    gathering: Gathering,
+    /// Candidates to be signaled with the description.
+    untold: Vec<SignaledCandidate>,
+    described: bool,
+    selected: Option<(SocketAddr, SocketAddr)>,
+    next_data: Option<Time>,
+    sequence: u32,
+    milestones: Vec<(Time, Milestone)>,
+    failed: bool,
+    hung_up: bool,
+}
+
+impl Peer {
+    /// An endpoint that waits: A for the start of the run, B for A's offer.
+    pub fn new(config: PeerConfig) -> Self {
+        Peer {
+            gathering: Gathering::default(),
+            config,
+            other: None,
+            agent: None,
+            untold: Vec::new(),
+            described: false,
+            selected: None,
+            next_data: None,
+            sequence: 0,
+            milestones: Vec::new(),
+            failed: false,
+            hung_up: false,
+        }
+    }
+
+    /// Names the program at the other end of the signaling channel.
+    pub fn introduce(&mut self, other: ProgramId) {
+        self.other = Some(other);
+    }
+
+    /// Ends the call on this side: it sends nothing more.
+    pub fn hang_up(&mut self, io: &mut Io<'_>) {
+        self.hung_up = true;
+        io.wake_at(None);
+    }
+
+    /// Whether its stack gave up, or panicked.
+    pub fn has_failed(&self) -> bool {
+        self.failed || self.panic().is_some()
+    }
+
+    /// What its stack said when it panicked, if it did.
+    pub fn panic(&self) -> Option<&str> {
+        self.agent.as_ref()?.panic()
+    }
+
+    /// What happened to it, in order.
+    pub fn milestones(&self) -> &[(Time, Milestone)] {
+        &self.milestones
+    }
+
+    /// Its own candidates, as it gathered them.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
+        self.milestones
+            .iter()
+            .filter_map(|(_, milestone)| match milestone {
+                Milestone::Gathered(candidate) => Some(*candidate),
+                _ => None,
+            })
+    }
+
+    fn note(&mut self, now: Time, milestone: Milestone) {
+        self.milestones.push((now, milestone));
+    }
+
+    fn begin(&mut self, now: Time, io: &mut Io<'_>) {
+        self.note(now, Milestone::Began);
+        let role = match self.config.side {
+            Side::A => Role::Controlling,
+            Side::B => Role::Controlled,
+        };
+        let agent = self.config.stack.agent(now, role, self.config.seed);
+        self.agent = Some(Guarded::new(agent));
+        self.gathering.begin(now, &self.config, io);
+        self.take_candidates(now, io);
+    }
+
+    /// Hands what was gathered to the stack, and what the stack wants signaled to the other side.
+    fn take_candidates(&mut self, now: Time, io: &mut Io<'_>) {
+        let Some(agent) = &mut self.agent else { return };
+        while let Some(candidate) = self.gathering.poll_candidate() {
+            self.milestones.push((now, Milestone::Gathered(candidate)));
+            let Some(signaled) = agent.add_local_candidate(now, candidate) else {
+                continue;
+            };
+            if self.described {
+                post(&self.config, self.other, io, Signal::Candidate(signaled));
+            } else {
+                self.untold.push(signaled);
+            }
+        }
+        let ready = self.config.trickle || self.gathering.is_complete();
+        if !self.described && ready {
+            self.described = true;
+            let candidates = std::mem::take(&mut self.untold);
+            let credentials = agent.local_credentials();
+            let description = Description {
+                credentials,
+                candidates,
+            };
+            let signal = match self.config.side {
+                Side::A => Signal::Offer(description),
+                Side::B => Signal::Answer(description),
+            };
+            post(&self.config, self.other, io, signal);
+        }
+    }
+
+    fn hear(&mut self, now: Time, signal: &Signal, io: &mut Io<'_>) {
+        match signal {
+            Signal::Offer(description) => {
+                self.begin(now, io);
+                self.learn(now, description);
+            }
+            Signal::Answer(description) => self.learn(now, description),
+            Signal::Candidate(candidate) => self.learn_candidate(now, *candidate),
+        }
+    }
+
+    fn learn(&mut self, now: Time, description: &Description) {
+        self.note(now, Milestone::Started);
+        if let Some(agent) = &mut self.agent {
+            agent.start(now, &description.credentials);
+        }
+        for candidate in &description.candidates {
+            self.learn_candidate(now, *candidate);
+        }
+    }
+
+    fn learn_candidate(&mut self, now: Time, candidate: SignaledCandidate) {
+        self.note(now, Milestone::Learned(candidate));
+        self.gathering.permit(now, candidate.address.ip());
+        if let Some(agent) = &mut self.agent {
+            agent.add_remote_candidate(now, candidate);
+        }
+    }
+
+    /// RFC 7983 §7: the first byte says whose a datagram is.
+    fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {
+        if self.gathering.handle_datagram(now, datagram) {
+            return;
+        }
+        let (local, remote) = (datagram.local, datagram.remote);
+        if let Err(why) = self.receive_from_peer(now, local, remote, datagram.payload) {
+            io.reject(why);
+        }
+    }
+
+    fn receive_from_peer(
+        &mut self,
+        now: Time,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), &'static str> {
+        match payload.first() {
+            Some(0..=3) => {
+                let agent = self.agent.as_mut().ok_or("STUN before the call began")?;
+                agent.handle_datagram(now, local, remote, payload);
+                Ok(())
+            }
+            Some(128..=191) => match Data::from_bytes(payload) {
+                Some(_) => Ok(()),
+                None => Err("looks like RTP, but isn't this call's"),
+            },
+            _ => Err("neither STUN nor TURN nor media (RFC 7983)"),
+        }
+    }
+
+    /// Lets everything that has something to send or to say do so.
+    fn pump(&mut self, now: Time, io: &mut Io<'_>) {
+        while let Some((local, remote, payload)) = self.gathering.poll_received(now) {
+            // What came over a relay and is unusable has no packet of its own to reject.
+            let _ = self.receive_from_peer(now, local, remote, &payload);
+        }
+        self.take_candidates(now, io);
+        if let Some(agent) = &mut self.agent {
+            while let Some(transmit) = agent.poll_transmit() {
+                let (source, destination) = (transmit.source, transmit.destination);
+                self.gathering
+                    .send(now, source, destination, &transmit.payload, io);
+            }
+        }
+        self.take_events(now);
+        if let Some((local, remote)) = self.selected
+            && self.next_data.is_some_and(|due| due <= now)
+        {
+            let data = Data {
+                sender: self.config.side,
+                sequence: self.sequence,
+            };
+            self.sequence += 1;
+            self.next_data = Some(now + DATA_INTERVAL);
+            self.gathering
+                .send(now, local, remote, &data.to_bytes(), io);
+        }
+        self.gathering.transmit(now, io);
+        let agent = self
+            .agent
+            .as_mut()
+            .and_then(|agent| agent.poll_timeout(now));
+        let times = [agent, self.gathering.poll_timeout(now), self.next_data];
+        io.wake_at(times.into_iter().flatten().min());
+    }
+
+    fn take_events(&mut self, now: Time) {
+        while let Some(event) = self.agent.as_mut().and_then(|agent| agent.poll_event()) {
+            match event {
+                IceEvent::Selected { local, remote } => {
+                    self.selected = Some((local, remote));
+                    // At once: what changes is to be seen on the wire when it changes.
+                    self.next_data = Some(now);
+                    self.gathering.prefer(now, local, remote);
+                    self.note(now, Milestone::Selected { local, remote });
+                }
+                IceEvent::Disconnected => self.note(now, Milestone::Disconnected),
+                IceEvent::Failed => {
+                    self.failed = true;
+                    self.note(now, Milestone::Failed);
+                }
+            }
+        }
+    }
+}
+
+fn post(config: &PeerConfig, other: Option<ProgramId>, io: &mut Io<'_>, signal: Signal) {
+    let other = other.expect("both ends of the channel are introduced before the run");
+    io.post(other, config.signaling_delay, signal);
+}
+
+impl Program for Peer {
+    fn handle_input(&mut self, now: Time, input: Input<'_>, io: &mut Io<'_>) {
+        if self.hung_up {
+            return;
+        }
+        match input {
+            Input::Start => {
+                if self.config.side == Side::A {
+                    self.begin(now, io);
+                }
+            }
+            Input::Message { content, .. } => {
+                if let Some(signal) = content.downcast_ref() {
+                    self.hear(now, signal, io);
+                }
+            }
+            Input::Datagram(datagram) => self.receive(now, &datagram, io),
+            Input::Wake => {
+                self.gathering.handle_timeout(now);
+                if let Some(agent) = &mut self.agent {
+                    agent.handle_timeout(now);
+                }
+            }
+            Input::Unreachable { local, remote, .. } => {
+                self.gathering.handle_unreachable(local, remote);
+            }
+        }
+        self.pump(now, io);
+    }
+}
+
+/// A host candidate on this socket.
+pub(super) fn host_candidate(socket: Endpoint) -> Candidate {
+    let address = socket.into();
+    Candidate {
+        kind: CandidateType::Host,
+        address,
+        base: address,
+    }
+}

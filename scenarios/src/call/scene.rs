@@ -1,0 +1,66 @@
+//! The internet that a call happens on: two sites, a STUN server, a TURN server.
+
+use pinhole::link::Link;
+use pinhole::nat::Hairpinning;
+use pinhole::topology::{AddressPlan, BuildError, Site, SiteOptions};
+use pinhole::{Internet, NodeId, Topology};
+
+use super::config::{CallConfig, Neighbourhood};
+
+/// Who is where.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// A's and B's hosts.
+    pub hosts: [NodeId; 2],
+    /// A's and B's edges, from the inside out; the same where they share a network.
+    pub edges: [Vec<NodeId>; 2],
+    /// The router in the middle.
+    pub core: NodeId,
+    /// The STUN server.
+    pub stun: NodeId,
+    /// The TURN server, if the service has one.
+    pub turn: Option<NodeId>,
+}
+
+/// Plans the call's internet and makes it, in place of what `net` was before.
+pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, BuildError> {
+    let mut plan = Topology::new();
+    let mut addresses = AddressPlan::new();
+    let core = plan.router("internet");
+    // Half the way between two edges lies on either side of the core.
+    let access = Link::with_delay(config.delay / 2);
+    let ipv6 = config.ipv6.contains(&true);
+    let options = |side: usize| SiteOptions {
+        hairpinning: if config.hairpinning {
+            Hairpinning::ExternalSource
+        } else {
+            Hairpinning::Off
+        },
+        filter_memory: config.filter_memory,
+        isolated: config.neighbourhood == Neighbourhood::IsolatedLan,
+        ipv6: config.ipv6[side],
+        ..SiteOptions::new(access)
+    };
+    let mut a = plan.site("a", core, &config.kinds[0], &options(0), &mut addresses);
+    let host_a = plan.host_at(&mut a, "a", &mut addresses);
+    let (b, host_b) = if config.neighbourhood == Neighbourhood::Apart {
+        let mut b = plan.site("b", core, &config.kinds[1], &options(1), &mut addresses);
+        let host_b = plan.host_at(&mut b, "b", &mut addresses);
+        (b, host_b)
+    } else {
+        let host_b = plan.host_at(&mut a, "b", &mut addresses);
+        (a.clone(), host_b)
+    };
+    let stun = plan.server("stun", core, access, 1, ipv6, &mut addresses);
+    let offers_turn = !config.turn.transports().is_empty();
+    let turn = offers_turn.then(|| plan.server("turn", core, access, 1, ipv6, &mut addresses));
+    net.rebuild(plan, config.seed)?;
+    let edges = |site: &Site| site.edges().to_vec();
+    Ok(Scene {
+        hosts: [host_a, host_b],
+        edges: [edges(&a), edges(&b)],
+        core,
+        stun,
+        turn,
+    })
+}

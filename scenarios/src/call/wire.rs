@@ -1,0 +1,150 @@
+//! Reads a call's outcome off the wire: which way data went, what translated and relayed it, when
+//! it arrived.
+//!
+//! Every stack is judged by this ruler, whatever it says of itself.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use pinhole::packet::{Packet, PacketId, Transport};
+use pinhole::trace::{Cause, Fate, Observer};
+use pinhole::{NodeId, Time};
+
+use super::data::{self, Data, Framing};
+
+/// One datagram's stretch of a route: between two sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leg {
+    /// The host that sent it.
+    pub origin: NodeId,
+    /// How it carried the data.
+    pub framing: Framing,
+    /// Where it was sent to, as its sender addressed it.
+    pub addressed_to: SocketAddr,
+    /// Where it seemed to come from when it arrived.
+    pub seen_from: SocketAddr,
+    /// How many NATs translated it.
+    pub translations: u8,
+}
+
+/// The way that data took from one side to the other.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Route {
+    /// From the sender's socket to the receiver's: one leg, or one more for each relay.
+    pub legs: Vec<Leg>,
+}
+
+impl Route {
+    /// Whether a TURN server stood in the way.
+    pub fn is_relayed(&self) -> bool {
+        self.legs.len() > 1
+    }
+
+    /// Whether any NAT translated it.
+    pub fn is_translated(&self) -> bool {
+        self.legs.iter().any(|leg| leg.translations > 0)
+    }
+}
+
+/// What the wire showed of data in one direction.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Flow {
+    /// When the first datagram reached the other side.
+    pub first_arrival: Option<Time>,
+    /// The way of the last one that did.
+    pub route: Route,
+}
+
+/// What the wire showed of a call.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// Data by sender: A's, B's.
+    pub flows: [Flow; 2],
+    /// Data on its way: sent, and not ended yet.
+    under_way: Vec<(PacketId, Data, Leg)>,
+    /// Legs that ended at a relay: beginnings of routes.
+    begun: Vec<(Data, Leg)>,
+    hosts: [Option<NodeId>; 2],
+}
+
+impl Wire {
+    /// When the second of the two sides first got data: from then on the call is connected.
+    pub fn connected_at(&self) -> Option<Time> {
+        let [a, b] = &self.flows;
+        Some(a.first_arrival?.max(b.first_arrival?))
+    }
+
+    fn sent(&mut self, packet: &Packet) {
+        let Some((data, framing)) = carried(packet) else {
+            return;
+        };
+        let leg = Leg {
+            origin: packet.origin,
+            framing,
+            addressed_to: packet.destination.into(),
+            seen_from: packet.source.into(),
+            translations: 0,
+        };
+        self.under_way.push((packet.id, data, leg));
+    }
+
+    fn ended(&mut self, time: Time, packet: &Packet, fate: &Fate) {
+        let Some(place) = self.under_way.iter().position(|(id, ..)| *id == packet.id) else {
+            return;
+        };
+        let (_, data, mut leg) = self.under_way.swap_remove(place);
+        let Fate::Delivered { host } = *fate else {
+            return;
+        };
+        leg.seen_from = packet.source.into();
+        leg.translations = packet.translations;
+        self.begun.push((data, leg));
+        if Some(host) == self.hosts[data.sender.other().index()] {
+            let flow = &mut self.flows[data.sender.index()];
+            flow.first_arrival.get_or_insert(time);
+            let whole = self.begun.extract_if(.., |(begun, _)| *begun == data);
+            flow.route.legs = whole.map(|(_, leg)| leg).collect();
+        }
+    }
+}
+
+fn carried(packet: &Packet) -> Option<(Data, Framing)> {
+    match packet.transport {
+        Transport::Udp => data::on_the_wire(packet.payload.bytes()),
+        _ => None,
+    }
+}
+
+/// A [`Wire`] that two hands hold: the internet, which fills it, and the call, which reads it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedWire(Rc<RefCell<Wire>>);
+
+impl SharedWire {
+    /// Watches for data between these two hosts.
+    pub fn between(a: NodeId, b: NodeId) -> Self {
+        let wire = Wire {
+            hosts: [Some(a), Some(b)],
+            ..Wire::default()
+        };
+        SharedWire(Rc::new(RefCell::new(wire)))
+    }
+
+    /// Reads it.
+    pub fn read<R>(&self, read: impl FnOnce(&Wire) -> R) -> R {
+        read(&self.0.borrow())
+    }
+}
+
+impl Observer for SharedWire {
+    fn sent(&mut self, _: Time, packet: &Packet, cause: Cause) {
+        // A copy that a link made is the same data once more, and takes the same way.
+        if cause == Cause::Sent {
+            self.0.borrow_mut().sent(packet);
+        }
+    }
+
+    fn ended(&mut self, time: Time, packet: &Packet, fate: &Fate) {
+        self.0.borrow_mut().ended(time, packet, fate);
+    }
+}
