@@ -85,25 +85,18 @@ fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usi
     );
 }
 
-/// Two hosts and the link between them.
+/// Two hosts and the cable between them.
 fn direct() -> Internet {
     let mut plan = Topology::new();
-    let router = plan.gateway("b");
-    let (a, b) = (plan.host("a"), plan.host("c"));
-    let _ = (router, a, b);
-    unimplemented_direct()
-}
-
-fn unimplemented_direct() -> Internet {
-    let mut plan = Topology::new();
-    let core = plan.router("core");
-    let a = plan.host("a");
-    let b = plan.host("b");
-    let ms = Link::with_delay(Duration::from_millis(1));
-    plan.connect(a, core, ms, &["192.0.2.1".parse().unwrap()]);
-    plan.connect(b, core, ms, &["192.0.2.2".parse().unwrap()]);
-    let mut net = plan.build(1).unwrap();
-    attach(&mut net, a, b, "192.0.2.2:9".parse().unwrap(), 1);
+    let (a, b) = (plan.host("a"), plan.host("b"));
+    let [at_a, at_b] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
+    plan.cable(
+        (a, at_a),
+        (b, at_b),
+        Link::with_delay(Duration::from_millis(1)),
+    );
+    let mut net = plan.build(1).expect("a plan that makes sense");
+    attach(&mut net, a, b, Endpoint::new(at_b, 9), 1);
     net
 }
 

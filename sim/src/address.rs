@@ -5,7 +5,7 @@
 //! family unless it means to. At the API's edge stand the standard library's types.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
 /// An IPv4 or IPv6 address, in sixteen bytes.
@@ -79,9 +79,9 @@ impl Address {
         }
     }
 
-    /// The sixteen bytes, most significant first; an IPv4 address in its mapped form.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        self.bits().to_be_bytes()
+    /// The two halves, the one that is zero for IPv4 first.
+    pub(crate) const fn halves(self) -> [u64; 2] {
+        [self.high, self.low]
     }
 
     fn bits(self) -> u128 {
@@ -99,6 +99,7 @@ impl From<IpAddr> for Address {
 }
 
 impl From<Ipv4Addr> for Address {
+    #[inline]
     fn from(v4: Ipv4Addr) -> Self {
         Address {
             high: 0,
@@ -108,6 +109,7 @@ impl From<Ipv4Addr> for Address {
 }
 
 impl From<Ipv6Addr> for Address {
+    #[inline]
     fn from(v6: Ipv6Addr) -> Self {
         let bits = v6.to_bits();
         Address {
@@ -178,18 +180,27 @@ impl Endpoint {
     }
 }
 
+// Both conversions stand on the packet path: once for each datagram sent, twice for each received.
 impl From<SocketAddr> for Endpoint {
+    #[inline]
     fn from(socket: SocketAddr) -> Self {
-        Endpoint {
-            address: socket.ip().into(),
-            port: socket.port(),
+        match socket {
+            SocketAddr::V4(v4) => Endpoint::new((*v4.ip()).into(), v4.port()),
+            SocketAddr::V6(v6) => Endpoint::new((*v6.ip()).into(), v6.port()),
         }
     }
 }
 
 impl From<Endpoint> for SocketAddr {
-    fn from(endpoint: Endpoint) -> Self {
-        SocketAddr::new(endpoint.address.into(), endpoint.port)
+    #[inline]
+    fn from(Endpoint { address, port }: Endpoint) -> Self {
+        if address.is_ipv4() {
+            let v4 = Ipv4Addr::from_bits(address.low as u32);
+            SocketAddr::V4(SocketAddrV4::new(v4, port))
+        } else {
+            let v6 = Ipv6Addr::from_bits(address.bits());
+            SocketAddr::V6(SocketAddrV6::new(v6, port, 0, 0))
+        }
     }
 }
 

@@ -92,6 +92,13 @@ pub enum Payload {
     },
 }
 
+impl Default for Payload {
+    /// No bytes.
+    fn default() -> Self {
+        Payload::Bytes(Vec::new())
+    }
+}
+
 impl Payload {
     /// The payload's length in bytes, real or claimed.
     pub fn len(&self) -> usize {
@@ -147,46 +154,48 @@ impl Packet {
 pub(crate) struct Slot(u32);
 
 /// Every packet under way, in slots that are used again, with payload buffers that are used again:
-/// after the first few packets nothing on the packet path allocates.
+/// after the first few packets nothing on the packet path allocates, and no packet is moved.
 #[derive(Default)]
 pub(crate) struct PacketArena {
-    slots: Vec<Option<Packet>>,
+    /// Packets under way, and the remains of those that were.
+    slots: Vec<Packet>,
     free: Vec<u32>,
     buffers: Vec<Vec<u8>>,
 }
 
 impl PacketArena {
+    #[inline]
     pub(crate) fn insert(&mut self, packet: Packet) -> Slot {
         match self.free.pop() {
             Some(index) => {
-                self.slots[index as usize] = Some(packet);
+                self.slots[index as usize] = packet;
                 Slot(index)
             }
-            None => {
-                self.slots.push(Some(packet));
-                Slot(self.slots.len() as u32 - 1)
-            }
+            None => self.grow(packet),
         }
     }
 
+    #[cold]
+    fn grow(&mut self, packet: Packet) -> Slot {
+        self.slots.push(packet);
+        Slot(self.slots.len() as u32 - 1)
+    }
+
+    #[inline]
     pub(crate) fn get(&self, slot: Slot) -> &Packet {
-        self.slots[slot.0 as usize]
-            .as_ref()
-            .expect("the slot holds a packet until it is taken")
+        &self.slots[slot.0 as usize]
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Packet {
-        self.slots[slot.0 as usize]
-            .as_mut()
-            .expect("the slot holds a packet until it is taken")
+        &mut self.slots[slot.0 as usize]
     }
 
-    /// Takes the packet out and frees its slot.
-    pub(crate) fn take(&mut self, slot: Slot) -> Packet {
+    /// Frees a packet's slot and keeps its payload's buffer for the next packet.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let payload = std::mem::take(&mut self.get_mut(slot).payload);
+        self.recycle(payload);
         self.free.push(slot.0);
-        self.slots[slot.0 as usize]
-            .take()
-            .expect("a slot is taken once")
     }
 
     /// A payload that holds a copy of `bytes`, in a used buffer where there is one.
@@ -196,9 +205,10 @@ impl PacketArena {
         Payload::Bytes(buffer)
     }
 
-    /// Keeps the payload's buffer for the next packet.
-    pub(crate) fn recycle(&mut self, payload: Payload) {
-        if let Payload::Bytes(mut buffer) = payload {
+    fn recycle(&mut self, payload: Payload) {
+        if let Payload::Bytes(mut buffer) = payload
+            && buffer.capacity() > 0
+        {
             buffer.clear();
             self.buffers.push(buffer);
         }
@@ -211,13 +221,10 @@ impl PacketArena {
 
     /// Drops every packet, keeps the memory.
     pub(crate) fn clear(&mut self) {
-        for index in 0..self.slots.len() {
-            if let Some(packet) = self.slots[index].take() {
-                self.recycle(packet.payload);
-            }
+        while let Some(packet) = self.slots.pop() {
+            self.recycle(packet.payload);
         }
         self.free.clear();
-        self.slots.clear();
     }
 }
 
@@ -247,9 +254,9 @@ mod tests {
         let payload = arena.payload(&[7; 1200]);
         let first = arena.insert(packet(payload));
         assert_eq!(arena.len(), 1);
-        let taken = arena.take(first);
-        let address = taken.payload.bytes().as_ptr();
-        arena.recycle(taken.payload);
+        let address = arena.get(first).payload.bytes().as_ptr();
+        arena.remove(first);
+        assert_eq!(arena.len(), 0);
         let payload = arena.payload(&[8; 1200]);
         assert_eq!(payload.bytes().as_ptr(), address);
         assert_eq!(arena.insert(packet(payload)), first);

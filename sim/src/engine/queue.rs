@@ -1,7 +1,8 @@
 //! The event queue: what happens next, in one total order.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+
+use dary_heap::{PeekMut, QuaternaryHeap};
 
 use crate::time::Time;
 
@@ -35,24 +36,20 @@ impl Entity {
     }
 }
 
-/// An event's place in the total order of a run.
+/// An event's place in the total order of a run: time, entity, counter, in one number that compares
+/// in one step.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Rank {
-    time: Time,
-    tie: u64,
-}
+pub(crate) struct Rank(u128);
 
 impl Rank {
     pub(crate) fn new(time: Time, entity: Entity, counter: u64) -> Self {
         debug_assert!(counter < 1 << COUNTER_BITS);
-        Rank {
-            time,
-            tie: u64::from(entity.0) << COUNTER_BITS | counter,
-        }
+        let tie = u64::from(entity.0) << COUNTER_BITS | counter;
+        Rank(u128::from(time.as_nanos()) << 64 | u128::from(tie))
     }
 
     pub(crate) fn time(self) -> Time {
-        self.time
+        Time::from_nanos((self.0 >> 64) as u64)
     }
 }
 
@@ -83,34 +80,63 @@ impl<T> Ord for Entry<T> {
 }
 
 /// Events in the order of their ranks.
+///
+/// Most events put another one in their place: a packet goes onto its next link, an alarm is set
+/// anew. So an event that is popped stays on top of the heap until the next is wanted, and the
+/// first push overwrites it, which sifts once instead of twice.
 pub(crate) struct EventQueue<T> {
-    heap: BinaryHeap<Entry<T>>,
+    heap: QuaternaryHeap<Entry<T>>,
+    /// The top of the heap was popped.
+    top_is_gone: bool,
 }
 
 impl<T> Default for EventQueue<T> {
     fn default() -> Self {
         EventQueue {
-            heap: BinaryHeap::new(),
+            heap: QuaternaryHeap::new(),
+            top_is_gone: false,
         }
     }
 }
 
-impl<T> EventQueue<T> {
+impl<T: Copy> EventQueue<T> {
     pub(crate) fn push(&mut self, rank: Rank, what: T) {
-        self.heap.push(Entry { rank, what });
+        let entry = Entry { rank, what };
+        if self.top_is_gone
+            && let Some(mut top) = self.heap.peek_mut()
+        {
+            *top = entry;
+            self.top_is_gone = false;
+        } else {
+            self.heap.push(entry);
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.top_is_gone {
+            self.top_is_gone = false;
+            if let Some(top) = self.heap.peek_mut() {
+                PeekMut::pop(top);
+            }
+        }
     }
 
     /// When the next event happens.
-    pub(crate) fn next_time(&self) -> Option<Time> {
-        self.heap.peek().map(|entry| entry.rank.time)
+    pub(crate) fn next_time(&mut self) -> Option<Time> {
+        self.settle();
+        self.heap.peek().map(|entry| entry.rank.time())
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Rank, T)> {
-        self.heap.pop().map(|entry| (entry.rank, entry.what))
+        self.settle();
+        let entry = self.heap.peek()?;
+        self.top_is_gone = true;
+        Some((entry.rank, entry.what))
     }
 
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
+        self.top_is_gone = false;
     }
 }
 

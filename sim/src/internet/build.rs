@@ -60,15 +60,23 @@ fn direction(lane: Lane, to: NodeId) -> Direction {
 fn at_work(plan: &Topology, node: NodeId, table: RouteTable, random: Stream) -> Node {
     match &plan.plan(node).kind {
         NodeKind::Host => {
-            let interfaces = links_of(plan, node)
-                .flat_map(|(link, plan)| {
-                    let out = link.forward();
-                    plan.addresses.iter().map(move |address| Interface {
+            let mut interfaces = Vec::new();
+            for (index, link) in plan.graph.edge_weights().enumerate() {
+                let id = LinkId(index as u32);
+                if link.inner == node {
+                    let out = id.forward();
+                    let own = link.addresses.iter();
+                    interfaces.extend(own.map(|address| Interface {
                         address: *address,
                         out,
-                    })
-                })
-                .collect();
+                    }));
+                }
+                let far = link.far_address.filter(|_| link.outer == node);
+                interfaces.extend(far.map(|address| Interface {
+                    address,
+                    out: id.backward(),
+                }));
+            }
             Node::Host(Host::new(node, interfaces, random))
         }
         NodeKind::Router { isolated, .. } => Node::Router {
@@ -125,6 +133,9 @@ fn refuse_nonsense(plan: &Topology) -> Result<(), BuildError> {
         refuse_link(plan, link)?;
         parts.union(link.inner.index(), link.outer.index());
         inner_links[link.inner.index()].push(LinkId(index as u32));
+        if link.far_address.is_some() {
+            inner_links[link.outer.index()].push(LinkId(index as u32));
+        }
     }
     for node in plan.nodes() {
         refuse_node(plan, plan.plan(node), &inner_links[node.index()])?;
@@ -147,7 +158,15 @@ fn refuse_link(plan: &Topology, link: &LinkPlan) -> Result<(), BuildError> {
             node: name(link.inner),
         });
     }
-    if let NodeKind::Host = plan.plan(link.outer).kind {
+    let is_host = |node| matches!(plan.plan(node).kind, NodeKind::Host);
+    if link.far_address.is_some() {
+        if is_host(link.inner) && is_host(link.outer) {
+            return Ok(());
+        }
+        let (one, other) = (name(link.inner), name(link.outer));
+        return Err(BuildError::CableWithoutHost { one, other });
+    }
+    if is_host(link.outer) {
         return Err(BuildError::BehindHost {
             inner: name(link.inner),
             host: name(link.outer),

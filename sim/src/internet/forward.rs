@@ -2,7 +2,7 @@
 //! place where it is dropped.
 
 use super::{Gateway, Internet, Node, What};
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
 use crate::host::{DEFAULT_HOP_LIMIT, Datagram, Input};
 use crate::id::{DirectionId, NodeId};
@@ -162,9 +162,17 @@ impl Internet {
         let Some(program) = at.owner(endpoint) else {
             return self.refuse(host, slot);
         };
-        // Out of the arena while the program looks at it, for the program may send.
-        let packet = self.arena.take(slot);
-        let input = input_from(&packet);
+        // Out of the packet while the program looks at it, for the program may send.
+        let (addresses, id) = ((packet.source, packet.destination), packet.id);
+        let icmp = match &packet.transport {
+            Transport::Udp => None,
+            Transport::IcmpError(error) => Some(**error),
+        };
+        let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
+        let input = match &icmp {
+            Some(error) => unreachable_input(error),
+            None => datagram_input(id, addresses, &payload),
+        };
         let now = self.now;
         let (rejected, ()) =
             self.with_program(program, |program, io| program.handle_input(now, input, io));
@@ -172,8 +180,8 @@ impl Internet {
             None => Fate::Delivered { host },
             Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),
         };
-        self.trace.ended(self.now, &packet, fate);
-        self.arena.recycle(packet.payload);
+        self.arena.get_mut(slot).payload = payload;
+        self.end(slot, fate);
         self.carry_out(program);
     }
 
@@ -206,30 +214,39 @@ impl Internet {
     }
 
     fn drop(&mut self, slot: Slot, reason: DropReason) {
-        let packet = self.arena.take(slot);
-        self.trace.ended(self.now, &packet, Fate::Dropped(reason));
-        self.arena.recycle(packet.payload);
+        self.end(slot, Fate::Dropped(reason));
+    }
+
+    /// A packet's life ends.
+    fn end(&mut self, slot: Slot, fate: Fate) {
+        self.trace.ended(self.now, self.arena.get(slot), fate);
+        self.arena.remove(slot);
     }
 }
 
-fn input_from(packet: &Packet) -> Input<'_> {
-    match &packet.transport {
-        Transport::Udp => Input::Datagram(Datagram {
-            id: packet.id,
-            local: packet.destination.into(),
-            remote: packet.source.into(),
-            payload: packet.payload.bytes(),
-            length: packet.payload.len(),
-            tag: match packet.payload {
-                Payload::Sized { tag, .. } => tag,
-                Payload::Bytes(_) => 0,
-            },
-        }),
-        Transport::IcmpError(error) => Input::Unreachable {
-            local: error.quoted_source.into(),
-            remote: error.quoted_destination.into(),
-            kind: error.kind,
+fn datagram_input(
+    id: PacketId,
+    (source, destination): (Endpoint, Endpoint),
+    payload: &Payload,
+) -> Input<'_> {
+    Input::Datagram(Datagram {
+        id,
+        local: destination.into(),
+        remote: source.into(),
+        payload: payload.bytes(),
+        length: payload.len(),
+        tag: match payload {
+            Payload::Sized { tag, .. } => *tag,
+            Payload::Bytes(_) => 0,
         },
+    })
+}
+
+fn unreachable_input(error: &IcmpError) -> Input<'static> {
+    Input::Unreachable {
+        local: error.quoted_source.into(),
+        remote: error.quoted_destination.into(),
+        kind: error.kind,
     }
 }
 

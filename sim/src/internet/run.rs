@@ -185,21 +185,21 @@ impl Internet {
 
     /// Does what a program asked for: sends, posts, sets its alarm.
     pub(super) fn carry_out(&mut self, id: ProgramId) {
-        let mut outbox = std::mem::take(&mut self.outbox);
-        for slot in outbox.drain(..) {
-            self.launch(slot, Cause::Sent);
+        for place in 0..self.outbox.len() {
+            self.launch(self.outbox[place], Cause::Sent);
         }
-        self.outbox = outbox;
-        let mut posts = std::mem::take(&mut self.posts);
-        for post in posts.drain(..) {
-            let place = self.messages.insert(Message {
-                from: id,
-                to: post.to,
-                content: post.content,
-            });
-            self.schedule(id, self.now + post.after, What::Deliver(place));
+        self.outbox.clear();
+        if !self.posts.is_empty() {
+            for post in std::mem::take(&mut self.posts) {
+                let message = Message {
+                    from: id,
+                    to: post.to,
+                    content: post.content,
+                };
+                let place = self.messages.insert(message);
+                self.schedule(id, self.now + post.after, What::Deliver(place));
+            }
         }
-        self.posts = posts;
         self.set_alarm(id);
     }
 

@@ -67,14 +67,13 @@ impl<P: Program> LoneHost<P> {
         self.outbox
             .drain(..)
             .map(|slot| {
-                let packet = arena.take(slot);
-                let sent = Sent {
+                let packet = arena.get(slot).clone();
+                arena.remove(slot);
+                Sent {
                     from: packet.source.into(),
                     to: packet.destination.into(),
                     payload: packet.payload.bytes().to_vec(),
-                };
-                arena.recycle(packet.payload);
-                sent
+                }
             })
             .collect()
     }

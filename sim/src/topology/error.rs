@@ -74,6 +74,14 @@ pub enum BuildError {
         /// The link's outer end.
         outer: String,
     },
+    /// A cable has an end that is no host.
+    #[error("the cable between {one:?} and {other:?} needs a host at each end")]
+    CableWithoutHost {
+        /// One end.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// Something hangs on a host.
     #[error(
         "{inner:?} is connected to the inside of {host:?}, which is a host and forwards nothing"

@@ -78,6 +78,8 @@ pub(crate) struct LinkPlan {
     pub(crate) outer: NodeId,
     /// The inner node's addresses on this link.
     pub(crate) addresses: Vec<Address>,
+    /// The outer node's address, where the link is a cable between two hosts.
+    pub(crate) far_address: Option<Address>,
 }
 
 /// The plan of an internet.
@@ -223,14 +225,40 @@ impl Topology {
         link: Link,
         addresses: &[Address],
     ) -> LinkId {
+        self.link(inner, outer, link, addresses.to_vec(), None)
+    }
+
+    /// Joins two hosts by a cable, with nothing between them. `link`'s upward direction is the one
+    /// in which the first host sends.
+    pub fn cable(
+        &mut self,
+        (one, its_address): (NodeId, Address),
+        (other, other_address): (NodeId, Address),
+        link: Link,
+    ) -> LinkId {
+        self.link(one, other, link, vec![its_address], Some(other_address))
+    }
+
+    fn link(
+        &mut self,
+        inner: NodeId,
+        outer: NodeId,
+        link: Link,
+        addresses: Vec<Address>,
+        far_address: Option<Address>,
+    ) -> LinkId {
         let plan = LinkPlan {
             link,
             inner,
             outer,
-            addresses: addresses.to_vec(),
+            addresses,
+            far_address,
         };
-        let edge = self.graph.add_edge(index(inner), index(outer), plan);
-        LinkId(edge.index() as u32)
+        LinkId(
+            self.graph
+                .add_edge(index(inner), index(outer), plan)
+                .index() as u32,
+        )
     }
 
     /// Bounds what a run may spend.
@@ -303,10 +331,15 @@ impl Topology {
 
     /// A node's own addresses, in the order in which its links were made.
     pub fn addresses(&self, node: NodeId) -> impl Iterator<Item = Address> + '_ {
-        self.graph
-            .edge_weights()
-            .filter(move |plan| plan.inner == node)
-            .flat_map(|plan| plan.addresses.iter().copied())
+        self.graph.edge_weights().flat_map(move |plan| {
+            let near: &[Address] = if plan.inner == node {
+                &plan.addresses
+            } else {
+                &[]
+            };
+            let far = plan.far_address.filter(|_| plan.outer == node);
+            near.iter().copied().chain(far)
+        })
     }
 
     /// Makes the internet of this plan, for a run with this seed.

@@ -5,7 +5,6 @@ use std::fmt;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::fate::{Fate, Place};
-use crate::address::Endpoint;
 use crate::packet::Packet;
 use crate::time::Time;
 
@@ -36,20 +35,25 @@ impl Digest {
             Place::Node(node) => u64::from(node.0),
             Place::Direction(direction) => 1 << 32 | u64::from(direction.0),
         };
+        let [source_high, source_low] = packet.source.address.halves();
+        let [destination_high, destination_low] = packet.destination.address.halves();
+        let ports = u64::from(packet.source.port) << 16 | u64::from(packet.destination.port);
+        let words = [
+            time.as_nanos(),
+            place,
+            (packet.wire_length() as u64) << 8 | u64::from(number),
+            ports,
+            source_high,
+            source_low,
+            destination_high,
+            destination_low,
+        ];
         let mut bytes = [0; 64];
-        bytes[..8].copy_from_slice(&time.as_nanos().to_le_bytes());
-        bytes[8..16].copy_from_slice(&place.to_le_bytes());
-        bytes[16..20].copy_from_slice(&(packet.wire_length() as u32).to_le_bytes());
-        bytes[20] = number;
-        write_endpoint(&mut bytes[24..44], packet.source);
-        write_endpoint(&mut bytes[44..64], packet.destination);
+        for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
         self.0 = xxh3_64_with_seed(&bytes, self.0);
     }
-}
-
-fn write_endpoint(bytes: &mut [u8], endpoint: Endpoint) {
-    bytes[..16].copy_from_slice(&endpoint.address.to_bytes());
-    bytes[16..18].copy_from_slice(&endpoint.port.to_le_bytes());
 }
 
 impl fmt::Display for Digest {
