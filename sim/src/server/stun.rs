@@ -125,7 +125,11 @@ impl StunServer {
     fn handle_request(&mut self, message: &Message<'_>, datagram: &Datagram<'_>, io: &mut Io<'_>) {
         let alternate = self.alternate(datagram.local, io);
         let mut reply = Reply::new();
-        match Request::read(message, alternate.is_some()) {
+        let known: &[AttributeType] = match alternate {
+            Some(_) => &[ChangeRequest::TYPE, ResponsePort::TYPE],
+            None => &[ResponsePort::TYPE],
+        };
+        match Request::read(message, known) {
             Ok(request) => {
                 let mut origin = datagram.local;
                 if let Some(alternate) = alternate {
@@ -200,7 +204,8 @@ enum Refusal {
 }
 
 impl Request {
-    fn read(message: &Message<'_>, has_alternate: bool) -> Result<Self, Refusal> {
+    /// Reads a request for a server that knows these of the attributes that must be understood.
+    fn read(message: &Message<'_>, known: &[AttributeType]) -> Result<Self, Refusal> {
         let mut request = Request {
             change: ChangeRequest::default(),
             response_port: None,
@@ -212,13 +217,13 @@ impl Request {
         for (_, attribute) in message.iter_attributes() {
             let kind = attribute.header.get_type();
             match kind {
-                ChangeRequest::TYPE if has_alternate => {
+                ChangeRequest::TYPE if known.contains(&kind) => {
                     let read =
                         ChangeRequest::from_raw_ref(&attribute).map_err(|_| Refusal::Malformed)?;
                     // Of an attribute that comes twice, the first counts (RFC 8489 §14).
                     change.get_or_insert(read);
                 }
-                ResponsePort::TYPE => {
+                ResponsePort::TYPE if known.contains(&kind) => {
                     let read =
                         ResponsePort::from_raw_ref(&attribute).map_err(|_| Refusal::Malformed)?;
                     request.response_port.get_or_insert(read.0);
@@ -243,11 +248,20 @@ impl Request {
 const LONGEST_RESPONSE: usize = 20 + 4 * 24 + 8;
 
 /// A response in the making, on the stack.
-struct Reply([u8; LONGEST_RESPONSE]);
+pub(super) struct Reply([u8; LONGEST_RESPONSE]);
 
 impl Reply {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Reply([0; LONGEST_RESPONSE])
+    }
+
+    /// The response of a server that knows nothing of RFC 5780: success, or 420 where the request
+    /// wants something special.
+    pub(super) fn plain(&mut self, request: &Message<'_>, mapped: SocketAddr) -> &[u8] {
+        match Request::read(request, &[]) {
+            Ok(read) => self.success(request, mapped, None, read.fingerprint),
+            Err(refusal) => self.error(request, &refusal),
+        }
     }
 
     /// A success response; with discovery, also says where it is sent from and where else it could

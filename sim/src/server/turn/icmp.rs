@@ -1,0 +1,47 @@
+//! ICMP errors in the bytes in which the protocol crate wants them (RFC 8656 §11.5).
+
+use crate::address::{Endpoint, Family};
+use crate::packet::{ICMP_HEADER, IPV4_HEADER, IPV6_HEADER, IcmpErrorKind, UDP_HEADER};
+
+/// The longest: an ICMPv6 header, a quoted IPv6 header and a quoted UDP header.
+const LONGEST: usize = ICMP_HEADER + IPV6_HEADER + UDP_HEADER;
+const UDP: u8 = 17;
+
+/// An ICMP error about a datagram from `local` to `remote`, which must be of one family.
+pub(super) fn error(
+    kind: IcmpErrorKind,
+    local: Endpoint,
+    remote: Endpoint,
+    buffer: &mut [u8; LONGEST],
+) -> &[u8] {
+    *buffer = [0; LONGEST];
+    let (local_bytes, remote_bytes) = (local.address.to_bytes(), remote.address.to_bytes());
+    let (kind_and_code, ip) = match (kind, local.address.family()) {
+        (IcmpErrorKind::PortUnreachable, Family::V4) => ([3, 3], IPV4_HEADER),
+        (IcmpErrorKind::PortUnreachable, Family::V6) => ([1, 4], IPV6_HEADER),
+    };
+    buffer[..2].copy_from_slice(&kind_and_code);
+    let quoted = &mut buffer[ICMP_HEADER..];
+    if ip == IPV4_HEADER {
+        quoted[0] = 0x45;
+        quoted[3] = (IPV4_HEADER + UDP_HEADER) as u8;
+        quoted[9] = UDP;
+        quoted[12..16].copy_from_slice(&local_bytes[12..]);
+        quoted[16..20].copy_from_slice(&remote_bytes[12..]);
+    } else {
+        quoted[0] = 0x60;
+        quoted[5] = UDP_HEADER as u8;
+        quoted[6] = UDP;
+        quoted[8..24].copy_from_slice(&local_bytes);
+        quoted[24..40].copy_from_slice(&remote_bytes);
+    }
+    quoted[ip..ip + 2].copy_from_slice(&local.port.to_be_bytes());
+    quoted[ip + 2..ip + 4].copy_from_slice(&remote.port.to_be_bytes());
+    quoted[ip + 5] = UDP_HEADER as u8;
+    &buffer[..ICMP_HEADER + ip + UDP_HEADER]
+}
+
+/// Room for [`error`]'s bytes.
+pub(super) const fn buffer() -> [u8; LONGEST] {
+    [0; LONGEST]
+}
