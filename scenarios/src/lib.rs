@@ -3,3 +3,4 @@
 pub mod call;
 pub mod ice;
 pub mod stun_client;
+pub mod turn_client;
