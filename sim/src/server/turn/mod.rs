@@ -17,6 +17,7 @@
 mod config;
 mod counters;
 mod icmp;
+mod relay;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -27,20 +28,16 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use stun_types::attribute::ErrorCode;
 use stun_types::message::{BINDING, Message, MessageClass, TransactionId};
-use turn_server_proto::api::{
-    DelayedMessageOrChannelSend, SocketAllocateError, TurnServerApi, TurnServerPollRet,
-};
+use turn_server_proto::api::{SocketAllocateError, TurnServerApi, TurnServerPollRet};
 use turn_server_proto::server::TurnServer as Core;
 use turn_server_proto::stun::agent::Transmit;
 use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, SEND};
 use turn_server_proto::types::prelude::DelayedTransmitBuild;
-use turn_server_proto::types::transmit::TransmitBuild;
 use turn_server_proto::types::{AddressFamily, Instant, TransportType};
 
 use super::stun::{self, parse};
 use crate::address::{Address, Endpoint, Family};
 use crate::host::{BindError, Input, Io, Program};
-use crate::packet::{IcmpErrorKind, LARGEST_UDP_PAYLOAD};
 use crate::time::Time;
 
 pub use config::{PeerRules, TurnConfig, TurnConfigError};
@@ -175,7 +172,7 @@ impl TurnServer {
     }
 
     /// A datagram from a client.
-    fn from_client(
+    fn client_datagram(
         &mut self,
         now: Time,
         key: ClientKey,
@@ -475,93 +472,6 @@ impl TurnServer {
         }
     }
 
-    /// A Send indication or ChannelData.
-    fn relay_to_peer(
-        &mut self,
-        now: Time,
-        key: ClientKey,
-        payload: &[u8],
-        io: &mut Io<'_>,
-    ) -> Result<(), &'static str> {
-        let listener = &mut self.listeners[key.listener];
-        let transmit = Transmit::new(
-            payload,
-            TransportType::Udp,
-            key.client.into(),
-            listener.local,
-        );
-        let out = listener
-            .core
-            .recv(transmit, instant(now))
-            .ok_or("data for a peer without channel or permission")?;
-        if !self.may_reach(out.to) {
-            return Err("data for a peer that the rules deny");
-        }
-        let (from, to) = (out.from, out.to);
-        let data = built(out, &mut self.buffer)?;
-        let length = data.len();
-        io.send(from, to, data);
-        let traffic = self.traffic(key.listener);
-        traffic.client_in.count(payload.len());
-        traffic.peer_out.count(length);
-        Ok(())
-    }
-
-    /// A datagram that came to a relayed address.
-    fn from_peer(
-        &mut self,
-        now: Time,
-        key: ClientKey,
-        relay: SocketAddr,
-        peer: SocketAddr,
-        payload: &[u8],
-        io: &mut Io<'_>,
-    ) -> Result<(), &'static str> {
-        if !self.may_reach(peer) {
-            return Err("data from a peer that the rules deny");
-        }
-        let listener = &mut self.listeners[key.listener];
-        let transmit = Transmit::new(payload, TransportType::Udp, peer, relay);
-        let out = listener
-            .core
-            .recv(transmit, instant(now))
-            .ok_or("data from a peer without permission")?;
-        let data = built(out, &mut self.buffer)?;
-        io.send(listener.local, key.client.into(), data);
-        let length = data.len();
-        let traffic = self.traffic(key.listener);
-        traffic.peer_in.count(payload.len());
-        traffic.client_out.count(length);
-        Ok(())
-    }
-
-    /// ICMP about a datagram from a relayed address goes to the client (RFC 8656 §11.5).
-    fn unreachable(
-        &mut self,
-        now: Time,
-        relay: Endpoint,
-        peer: Endpoint,
-        kind: IcmpErrorKind,
-        io: &mut Io<'_>,
-    ) {
-        let Some(key) = self.relays.get(&relay).copied() else {
-            return;
-        };
-        let family = match relay.address.family() {
-            Family::V4 => AddressFamily::IPV4,
-            Family::V6 => AddressFamily::IPV6,
-        };
-        if relay.address.family() != peer.address.family() {
-            return;
-        }
-        let mut buffer = icmp::buffer();
-        let bytes = icmp::error(kind, relay, peer, &mut buffer);
-        let core = &mut self.listeners[key.listener].core;
-        if let Some(out) = core.recv_icmp(family, bytes, instant(now)) {
-            self.send_to_client(key, &out.data, io);
-        }
-    }
-
     fn send_to_client(&mut self, key: ClientKey, bytes: &[u8], io: &mut Io<'_>) {
         if let Some(code) = error_code(bytes) {
             *self.counters.errors.entry(code).or_default() += 1;
@@ -573,13 +483,6 @@ impl TurnServer {
     fn traffic(&mut self, listener: usize) -> &mut TurnTraffic {
         self.counters
             .traffic_mut(self.listeners[listener].transport)
-    }
-
-    /// Whether the rules let clients reach `peer`. An IPv4 address in IPv6 clothes is refused: it
-    /// would leave from an IPv6 socket for the IPv4 internet.
-    fn may_reach(&self, peer: SocketAddr) -> bool {
-        let address = Address::from(peer.ip());
-        peer.is_ipv4() == address.is_ipv4() && self.config.peers.allows(address)
     }
 
     /// RFC 8656 §12.2: a channel number that is bound to another peer can't be bound. The crate
@@ -634,14 +537,14 @@ impl Program for TurnServer {
                     Err("a size without bytes can't be relayed")
                 } else if let Some(key) = self.relays.get(&local).copied() {
                     let (relay, peer) = (datagram.local, datagram.remote);
-                    self.from_peer(now, key, relay, peer, datagram.payload, io)
+                    self.peer_datagram(now, key, relay, peer, datagram.payload, io)
                 } else if let Some(listener) = self
                     .listeners
                     .iter()
                     .position(|listener| listener.local == datagram.local)
                 {
                     let key = ClientKey { listener, client };
-                    self.from_client(now, key, datagram.payload, io)
+                    self.client_datagram(now, key, datagram.payload, io)
                 } else {
                     Err("no TURN socket")
                 };
@@ -671,29 +574,6 @@ impl Program for TurnServer {
                 .min(),
         );
     }
-}
-
-/// The bytes of what the crate wants sent, in `buffer` where they have to be put together.
-fn built<'a>(
-    out: TransmitBuild<DelayedMessageOrChannelSend<&'a [u8]>>,
-    buffer: &'a mut Vec<u8>,
-) -> Result<&'a [u8], &'static str> {
-    // The header around the data may make it longer than a datagram can be; the crate would then
-    // write a wrong length into the header.
-    if out.data.len() > LARGEST_UDP_PAYLOAD {
-        return Err("data too long to be relayed");
-    }
-    match out.data {
-        DelayedMessageOrChannelSend::Range(data, range) => return Ok(&data[range]),
-        DelayedMessageOrChannelSend::Channel(channel) => {
-            buffer.resize(channel.len(), 0);
-            channel.write_into(buffer);
-        }
-        // `write_into` would make a Send indication of it, even towards the client.
-        DelayedMessageOrChannelSend::Message(message) => *buffer = message.build(),
-        DelayedMessageOrChannelSend::Owned(bytes) => *buffer = bytes,
-    }
-    Ok(buffer)
 }
 
 /// The crate's clock. Its end is 292 years after the start; it panics where a sum goes beyond.
