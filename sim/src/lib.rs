@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod behaviour;
+mod check;
 pub mod engine;
 pub mod firewall;
 pub mod host;
@@ -19,9 +20,10 @@ pub mod trace;
 
 pub use address::{Address, Endpoint, Family, Prefix};
 pub use behaviour::{Filtering, Mapping};
+pub use check::check;
 pub use engine::{Budget, BudgetExceeded, Stream};
 pub use host::{Datagram, Input, Io, Program, ProgramId};
 pub use id::{DirectionId, LinkId, NodeId};
 pub use internet::Internet;
 pub use time::Time;
-pub use topology::Topology;
+pub use topology::{Sketch, Topology};

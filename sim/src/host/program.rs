@@ -183,6 +183,15 @@ impl Io<'_> {
         self.send_payload(local.into(), remote.into(), payload);
     }
 
+    /// The same from the socket at `port`: from the host's first address of the remote's family.
+    pub fn send_from(&mut self, port: u16, remote: SocketAddr, payload: &[u8]) {
+        self.send(
+            Endpoint::new(Address::UNSPECIFIED, port).into(),
+            remote,
+            payload,
+        );
+    }
+
     /// Sends a datagram that has only a size, and a `tag` for the receiver's program.
     pub fn send_sized(&mut self, local: SocketAddr, remote: SocketAddr, length: usize, tag: u64) {
         let length = length.min(LARGEST_UDP_PAYLOAD) as u32;

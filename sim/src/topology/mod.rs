@@ -14,12 +14,14 @@ mod kind;
 mod plan;
 mod routes;
 mod site;
+mod sketch;
 
 pub use error::BuildError;
 pub use kind::{Edge, Kind, ParseKindError};
 pub use plan::AddressPlan;
 pub(crate) use routes::{Route, RouteTable, compute as compute_routes};
 pub use site::{Site, SiteOptions};
+pub use sketch::Sketch;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
