@@ -7,13 +7,12 @@ use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
 use crate::firewall::Firewall;
 use crate::host::{Host, Interface};
-use crate::id::{DirectionId, LinkId, NodeId};
+use crate::id::{LinkId, NodeId};
 use crate::link::Lane;
 use crate::nat::Nat;
 use crate::topology::{
     BuildError, Device, LinkPlan, NodeKind, NodePlan, RouteTable, Topology, compute_routes,
 };
-use crate::trace::Place;
 
 /// Fills an empty internet.
 pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result<(), BuildError> {
@@ -223,25 +222,4 @@ fn refuse_node(plan: &Topology, node: &NodePlan, links: &[LinkId]) -> Result<(),
         }
     }
     Ok(())
-}
-
-impl Internet {
-    /// The name in results of the place where something happened to a packet.
-    pub fn place_name(&self, place: Place) -> String {
-        match place {
-            Place::Node(node) => self.name(node).to_owned(),
-            Place::Direction(direction) => self.direction_name(direction),
-        }
-    }
-
-    /// A direction's name in results: `a.nat>internet`.
-    pub fn direction_name(&self, direction: DirectionId) -> String {
-        let (inner, outer) = self.plan.ends(direction.link());
-        let (from, to) = if direction == direction.link().forward() {
-            (inner, outer)
-        } else {
-            (outer, inner)
-        };
-        format!("{}>{}", self.plan.name(from), self.plan.name(to))
-    }
 }

@@ -6,6 +6,7 @@
 mod build;
 mod forward;
 mod run;
+mod tell;
 
 use std::any::Any;
 use std::collections::VecDeque;

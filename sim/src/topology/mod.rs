@@ -11,6 +11,7 @@
 
 mod error;
 mod kind;
+mod names;
 mod plan;
 mod routes;
 mod site;

@@ -3,11 +3,15 @@
 
 mod digest;
 mod fate;
+pub mod pcapng;
 mod recording;
+mod wire;
+mod words;
 
 pub use digest::Digest;
 pub use fate::{DropReason, Fate, Place};
 pub use recording::{Cause, Event, PacketRecord, Record, Recording};
+pub use words::Names;
 
 use crate::packet::Packet;
 use crate::time::Time;

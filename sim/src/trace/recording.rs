@@ -4,7 +4,7 @@
 use super::fate::Fate;
 use crate::address::Endpoint;
 use crate::id::{DirectionId, NodeId};
-use crate::packet::{ByteRange, Packet, PacketId, Transport};
+use crate::packet::{ByteRange, IcmpError, Packet, PacketId, Transport};
 use crate::time::Time;
 
 /// Where a packet came from.
@@ -107,6 +107,8 @@ pub struct Record {
 pub struct Recording {
     packets: Vec<PacketRecord>,
     records: Vec<Record>,
+    /// For each record of an ICMP error: its place, and what the error quoted by then.
+    errors: Vec<(usize, IcmpError)>,
     bytes: Vec<u8>,
 }
 
@@ -131,6 +133,13 @@ impl Recording {
         &self.bytes[self.packet(id).payload.clone()]
     }
 
+    /// What the packet of the record at this place quoted by then, if it is an ICMP error: NATs
+    /// translate the quote too.
+    pub fn icmp_error(&self, place: usize) -> Option<&IcmpError> {
+        let found = self.errors.binary_search_by_key(&place, |(at, _)| *at);
+        found.ok().map(|found| &self.errors[found].1)
+    }
+
     pub(super) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(packet.payload.bytes());
@@ -152,6 +161,9 @@ impl Recording {
     }
 
     pub(super) fn push(&mut self, time: Time, packet: &Packet, event: Event) {
+        if let Transport::IcmpError(error) = &packet.transport {
+            self.errors.push((self.records.len(), **error));
+        }
         self.records.push(Record {
             time,
             packet: packet.id,
