@@ -1,1 +1,3 @@
-//! End-to-end tests live in `tests/`; this crate holds what they share.
+//! What the end-to-end tests share. They themselves are in `tests/`.
+
+pub mod lab;
