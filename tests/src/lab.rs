@@ -69,11 +69,13 @@ struct Ended {
 #[derive(Default)]
 struct Socket {
     errors: Vec<(SocketAddr, SocketAddr)>,
+    last_error: Option<Time>,
 }
 
 impl Program for Socket {
-    fn handle_input(&mut self, _: Time, input: Input<'_>, _: &mut Io<'_>) {
+    fn handle_input(&mut self, now: Time, input: Input<'_>, _: &mut Io<'_>) {
         if let Input::Unreachable { local, remote, .. } = input {
+            self.last_error = Some(now);
             self.errors.push((local, remote));
         }
     }
@@ -138,6 +140,15 @@ impl Lab {
         let id = self.hosts[&self.node(host)];
         self.net
             .act(id, |_: &mut Socket, io| io.bind(port).unwrap());
+    }
+
+    /// Closes a socket.
+    pub fn close(&mut self, host: &str, port: u16) {
+        let id = self.hosts[&self.node(host)];
+        self.net.act(id, |_: &mut Socket, io| {
+            let addresses: Vec<_> = io.addresses().collect();
+            io.close(Endpoint::new(addresses[0], port).into());
+        });
     }
 
     /// Sends a datagram and waits: where it arrived, or why not. The receiving port is opened if it
@@ -209,6 +220,13 @@ impl Lab {
         let id = self.hosts[&self.node(host)];
         let take = |socket: &mut Socket, _: &mut Io<'_>| std::mem::take(&mut socket.errors);
         self.net.act(id, take)
+    }
+
+    /// When a host was told of an ICMP error last.
+    pub fn last_error(&self, host: &str) -> Time {
+        let id = self.hosts[&self.node(host)];
+        let socket: &Socket = self.net.program(id);
+        socket.last_error.expect("the host was told of one")
     }
 
     /// Lets time pass until so long after the start.

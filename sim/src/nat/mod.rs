@@ -203,7 +203,14 @@ impl Nat {
         error.quoted_destination = mapping.external;
         packet.source = mapping.external.without_port();
         packet.translations += 1;
-        Verdict::PASS
+        if !self.is_external(packet.destination.address) {
+            return Verdict::PASS;
+        }
+        // About a packet that was hairpinned: the error is too (RFC 5508 REQ-7).
+        match self.error_inbound(packet, around) {
+            Verdict::Forward(passage) => Verdict::Hairpin(passage),
+            other => other,
+        }
     }
 
     /// An ICMP error that comes in, about a packet that went out. It passes whoever sent it
