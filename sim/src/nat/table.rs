@@ -29,7 +29,8 @@ pub(super) type PinholeKey = (Endpoint, Endpoint);
 
 #[derive(Clone, Copy)]
 enum Aging {
-    Mapping(u32),
+    /// A mapping's place, and the how manyth mapping in that place it is.
+    Mapping(u32, u32),
     Pinhole(PinholeKey),
 }
 
@@ -40,6 +41,8 @@ const CLEARED_PER_CREATION: usize = 2;
 #[derive(Default)]
 pub(super) struct Table {
     entries: Vec<MappingEntry>,
+    /// For each place in `entries`: how many mappings it has held before.
+    held: Vec<u32>,
     free: Vec<u32>,
     /// (internal endpoint, remote key) to mapping.
     from_inside: HashMap<(Endpoint, Endpoint), u32, FxBuildHasher>,
@@ -95,17 +98,20 @@ impl Table {
         let index = match self.free.pop() {
             Some(index) => {
                 self.entries[index as usize] = entry;
+                self.held[index as usize] = self.held[index as usize].wrapping_add(1);
                 index
             }
             None => {
                 self.entries.push(entry);
+                self.held.push(0);
                 self.entries.len() as u32 - 1
             }
         };
         self.from_inside
             .insert((entry.internal, entry.remote_key), index);
         self.from_outside.insert(entry.external, index);
-        self.aging.push_back((entry.expires, Aging::Mapping(index)));
+        let aging = Aging::Mapping(index, self.held[index as usize]);
+        self.aging.push_back((entry.expires, aging));
         self.clear_some(now);
     }
 
@@ -154,7 +160,9 @@ impl Table {
             }
             let (_, aging) = self.aging.pop_front().expect("it has a front");
             match aging {
-                Aging::Mapping(index) => match self.entries[index as usize].expires {
+                // Another mapping has moved in, with an entry of its own in the queue.
+                Aging::Mapping(index, nth) if self.held[index as usize] != nth => {}
+                Aging::Mapping(index, _) => match self.entries[index as usize].expires {
                     expires if expires > now => self.aging.push_back((expires, aging)),
                     _ => self.remove(index),
                 },
@@ -244,5 +252,21 @@ mod tests {
         );
         assert!(table.pinholes.len() <= 300, "{}", table.pinholes.len());
         assert!(table.entries.len() <= 300, "{}", table.entries.len());
+    }
+
+    #[test]
+    fn a_mapping_made_anew_again_and_again_leaves_nothing_behind() {
+        let mut table = Table::default();
+        let mapping = entry("192.168.1.2:5000", "203.0.113.1:5000", 0);
+        let remote = "192.0.2.1:9".parse().unwrap();
+        for n in 0..10_000u64 {
+            // Ten milliseconds alive, ten dead.
+            let now = Time::from_millis(20 * n);
+            let expires = Time::from_millis(20 * n + 10);
+            table.insert(now, MappingEntry { expires, ..mapping });
+            table.open(now, (mapping.internal, remote), expires);
+        }
+        assert_eq!((table.entries.len(), table.pinholes.len()), (1, 1));
+        assert!(table.aging.len() <= 4, "{}", table.aging.len());
     }
 }
