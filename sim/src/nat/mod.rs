@@ -129,7 +129,7 @@ impl Nat {
     }
 
     /// The place in the pool of the external address that serves this internal address: the pool's
-    /// addresses in turn, as internal addresses show up.
+    /// addresses of its family in turn, as internal addresses show up.
     fn paired_with(&mut self, internal: Address) -> usize {
         if self.pool.len() == 1 {
             return 0;
@@ -137,7 +137,16 @@ impl Nat {
         if let Some((_, place)) = self.paired.iter().find(|(known, _)| *known == internal) {
             return *place;
         }
-        let place = self.paired.len() % self.pool.len();
+        let family = internal.family();
+        let in_use = |(known, _): &&(Address, usize)| known.family() == family;
+        let turn = self.paired.iter().filter(in_use).count();
+        let places = || {
+            let pool = self.pool.iter().enumerate();
+            pool.filter(|(_, (address, _))| address.family() == family)
+        };
+        let (place, _) = places()
+            .nth(turn % places().count())
+            .expect("only packets of the pool's families are translated");
         self.paired.push((internal, place));
         place
     }
@@ -296,5 +305,86 @@ impl Middlebox for Nat {
             }
             Err(drop) => Verdict::Drop(drop),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Stream;
+    use crate::id::NodeId;
+    use crate::packet::{PacketId, Payload};
+    use crate::{Family, Filtering, Mapping};
+
+    fn nat(external: &[&str]) -> Nat {
+        let config = NatConfig::new(Mapping::EndpointIndependent, Filtering::EndpointIndependent);
+        Nat::new(config, external.iter().map(|text| text.parse().unwrap()))
+    }
+
+    fn packet(source: &str, destination: &str) -> Packet {
+        Packet {
+            id: PacketId(0),
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            transport: Transport::Udp,
+            payload: Payload::Bytes(Vec::new()),
+            origin: NodeId(0),
+            translations: 0,
+            hop_limit: 64,
+        }
+    }
+
+    /// The packet as it leaves the NAT, if it does.
+    fn out(nat: &mut Nat, mut packet: Packet) -> Option<Packet> {
+        let mut around = Surroundings {
+            now: Time::ZERO,
+            node: NodeId(1),
+            random: &mut Stream::new(1, "nat"),
+        };
+        match nat.outbound(&mut packet, &mut around) {
+            Verdict::Forward(_) => Some(packet),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_pool_of_both_families_never_mixes_them() {
+        let mut nat = nat(&["203.0.113.1", "2001:db8::1", "203.0.113.2"]);
+        let mut seen = Vec::new();
+        for n in 2..6 {
+            let v4 = packet(&format!("192.168.1.{n}:5000"), "192.0.2.1:9");
+            seen.push(out(&mut nat, v4).unwrap().source.to_string());
+            let v6 = packet(&format!("[fd00::{n}]:5000"), "[2001:db8:1::1]:9");
+            let source = out(&mut nat, v6).unwrap().source;
+            assert_eq!(source.address.family(), Family::V6);
+        }
+        let (one, two) = ("203.0.113.1", "203.0.113.2");
+        let expected = [
+            format!("{one}:5000"),
+            format!("{two}:5000"),
+            format!("{one}:5001"),
+            format!("{two}:5001"),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_family_that_the_nat_has_no_address_of_passes_untranslated() {
+        let mut nat = nat(&["203.0.113.1"]);
+        let v6 = packet("[2001:db8:1::2]:5000", "[2001:db8:2::1]:9");
+        let left = out(&mut nat, v6).unwrap();
+        assert_eq!(left.source.to_string(), "[2001:db8:1::2]:5000");
+        assert_eq!(left.translations, 0);
+        assert_eq!(nat.mappings(Time::ZERO).count(), 0);
+    }
+
+    #[test]
+    fn translation_is_counted_and_nothing_but_the_source_changes() {
+        let mut nat = nat(&["203.0.113.1"]);
+        let sent = packet("192.168.1.2:5000", "192.0.2.1:9");
+        let left = out(&mut nat, sent.clone()).unwrap();
+        assert_eq!(left.source.to_string(), "203.0.113.1:5000");
+        assert_eq!((left.destination, left.translations), (sent.destination, 1));
+        assert_eq!(left.hop_limit, sent.hop_limit, "that is the router's part");
     }
 }
