@@ -140,3 +140,76 @@ impl Middlebox for Firewall {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Stream;
+    use crate::id::NodeId;
+    use crate::middlebox::Way;
+    use crate::packet::{PacketId, Payload};
+
+    fn packet(source: Endpoint, destination: Endpoint) -> Packet {
+        Packet {
+            id: PacketId(0),
+            source,
+            destination,
+            transport: Transport::Udp,
+            payload: Payload::Bytes(Vec::new()),
+            origin: NodeId(0),
+            translations: 0,
+            hop_limit: 64,
+        }
+    }
+
+    fn passes(firewall: &mut Firewall, now: Time, way: Way, from: &str, to: &str) -> bool {
+        let mut packet = packet(from.parse().unwrap(), to.parse().unwrap());
+        let mut around = Surroundings {
+            now,
+            node: NodeId(1),
+            random: &mut Stream::new(1, "firewall"),
+        };
+        let verdict = match way {
+            Way::Out => firewall.outbound(&mut packet, &mut around),
+            Way::In => firewall.inbound(&mut packet, &mut around),
+        };
+        matches!(verdict, Verdict::Forward(_))
+    }
+
+    #[test]
+    fn a_firewall_for_one_family_lets_the_other_pass() {
+        let guards = FirewallConfig {
+            family: Some(Family::V6),
+            ..FirewallConfig::new(Filtering::AddressAndPortDependent)
+        };
+        let mut firewall = Firewall::new(guards);
+        let mut inbound = |from, to| passes(&mut firewall, Time::ZERO, Way::In, from, to);
+        assert!(inbound("192.0.2.1:9", "203.0.113.1:5000"));
+        assert!(!inbound("[2001:db8::1]:9", "[2001:db8:1::1]:5000"));
+    }
+
+    #[test]
+    fn closed_pinholes_are_cleared_away_as_new_ones_come() {
+        let mut config = FirewallConfig::new(Filtering::AddressAndPortDependent);
+        config.udp_lifetime = Duration::from_millis(100);
+        let mut firewall = Firewall::new(config);
+        for n in 0..50_000u64 {
+            let remote = format!("192.0.2.1:{}", 1000 + n % 60_000);
+            let now = Time::from_millis(n);
+            assert!(passes(
+                &mut firewall,
+                now,
+                Way::Out,
+                "203.0.113.1:5000",
+                &remote
+            ));
+        }
+        // A hundred are open.
+        assert!(
+            firewall.pinholes.len() <= 300,
+            "{}",
+            firewall.pinholes.len()
+        );
+        assert!(firewall.aging.len() <= 300, "{}", firewall.aging.len());
+    }
+}
