@@ -200,6 +200,12 @@ impl Lab {
         }
     }
 
+    /// When the last datagram met its fate.
+    pub fn last_end(&self) -> Time {
+        let fates = self.fates.borrow();
+        fates.last().expect("a datagram was sent").1.time
+    }
+
     /// The source that a server sees of a datagram from inside, which must arrive.
     pub fn seen(&mut self, host: &str, port: u16, server: SocketAddr) -> SocketAddr {
         let arrival = self.probe(host, port, server);
