@@ -1,3 +1,4 @@
 //! What the end-to-end tests share. They themselves are in `tests/`.
 
 pub mod lab;
+pub mod world;
