@@ -7,7 +7,9 @@ fn main() {
     for a in Kind::all() {
         for b in Kind::all() {
             let mut config = CallConfig::new(a.clone(), b.clone());
-            config.turn = TurnOffer::OFF;
+            if std::env::args().len() > 1 {
+                config.turn = TurnOffer::OFF;
+            }
             let call = caller.call(&config).unwrap();
             match call.outcome.connection {
                 Some(c) => print!("{:>10}/{:<4.0}", c.path_class.name(), c.at.as_millis_f64()),

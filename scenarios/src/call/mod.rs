@@ -23,7 +23,7 @@ pub use wire::{Flow, Leg, Route, SharedWire, Wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinhole::server::StunServer;
+use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
 use pinhole::{BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream};
 
@@ -31,6 +31,11 @@ use crate::ice::Candidate;
 
 /// Where STUN and TURN servers listen (RFC 8489 §18.5).
 pub const STUN_PORT: u16 = 3478;
+
+/// The long-term credentials of the service's TURN server (RFC 8489 §9.2).
+const REALM: &str = "pinhole.example";
+const USER: &str = "caller";
+const PASSWORD: &str = "open sesame";
 
 /// How long a call that could still find a better path is given to find it: the longest that
 /// either stack waits before it settles on a relayed pair (`rtc-ice`, 2 s), and one check more.
@@ -103,6 +108,21 @@ impl Caller {
                 .collect()
         };
         let stun = servers(scene.stun, net);
+        let turn: Vec<TurnAccess> = match scene.turn {
+            None => Vec::new(),
+            Some(node) => {
+                let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
+                let server =
+                    TurnServer::new(config).expect("a configuration of ours is fit to serve");
+                net.attach(node, server);
+                let access = |server| TurnAccess {
+                    server,
+                    user: USER.to_owned(),
+                    password: PASSWORD.to_owned(),
+                };
+                servers(node, net).into_iter().map(access).collect()
+            }
+        };
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
             let peer = Peer::new(PeerConfig {
@@ -110,7 +130,7 @@ impl Caller {
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
                 stun: stun.clone(),
-                turn: Vec::new(),
+                turn: turn.clone(),
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
             });

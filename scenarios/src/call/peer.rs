@@ -4,14 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinhole::{Datagram, Endpoint, Input, Io, Program, ProgramId, Time};
+use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
-use super::gathering::Gathering;
+use super::gathering::{Gathering, Taken};
 use super::signaling::{Description, Signal};
-use crate::ice::{
-    Candidate, CandidateType, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack,
-};
+use crate::ice::{Candidate, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
 
 /// What an endpoint is told.
 #[derive(Clone, Debug)]
@@ -215,17 +213,25 @@ impl Peer {
         }
     }
 
-    /// RFC 7983 §7: the first byte says whose a datagram is.
     fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {
-        if self.gathering.handle_datagram(now, datagram) {
-            return;
-        }
-        let (local, remote) = (datagram.local, datagram.remote);
-        if let Err(why) = self.receive_from_peer(now, local, remote, datagram.payload) {
+        let received = match self.gathering.handle_datagram(now, datagram) {
+            Taken::Yes => Ok(()),
+            Taken::No => {
+                let (local, remote) = (datagram.local, datagram.remote);
+                self.receive_from_peer(now, local, remote, datagram.payload)
+            }
+            Taken::Relayed {
+                local,
+                remote,
+                data,
+            } => self.receive_from_peer(now, local, remote, data.bytes()),
+        };
+        if let Err(why) = received {
             io.reject(why);
         }
     }
 
+    /// RFC 7983 §7: the first byte says whose a datagram is.
     fn receive_from_peer(
         &mut self,
         now: Time,
@@ -249,10 +255,8 @@ impl Peer {
 
     /// Lets everything that has something to send or to say do so.
     fn pump(&mut self, now: Time, io: &mut Io<'_>) {
-        while let Some((local, remote, payload)) = self.gathering.poll_received(now) {
-            // What came over a relay and is unusable has no packet of its own to reject.
-            let _ = self.receive_from_peer(now, local, remote, &payload);
-        }
+        // What the servers granted first: it may be a candidate.
+        self.gathering.transmit(now, io);
         self.take_candidates(now, io);
         if let Some(agent) = &mut self.agent {
             while let Some(transmit) = agent.poll_transmit() {
@@ -279,7 +283,7 @@ impl Peer {
             .agent
             .as_mut()
             .and_then(|agent| agent.poll_timeout(now));
-        let times = [agent, self.gathering.poll_timeout(now), self.next_data];
+        let times = [agent, self.gathering.poll_timeout(), self.next_data];
         io.wake_at(times.into_iter().flatten().min());
     }
 
@@ -336,15 +340,5 @@ impl Program for Peer {
             }
         }
         self.pump(now, io);
-    }
-}
-
-/// A host candidate on this socket.
-pub(super) fn host_candidate(socket: Endpoint) -> Candidate {
-    let address = socket.into();
-    Candidate {
-        kind: CandidateType::Host,
-        address,
-        base: address,
     }
 }
