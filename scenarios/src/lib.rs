@@ -1,6 +1,9 @@
 //! What people do on Pinhole's internet.
 
 pub mod call;
+pub mod cli;
 pub mod ice;
+pub mod matrix;
+pub mod report;
 pub mod stun_client;
 pub mod turn_client;

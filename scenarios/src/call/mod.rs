@@ -14,7 +14,7 @@ mod wire;
 
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
 pub use data::{Data, Framing, Side};
-pub use outcome::{CallOutcome, Connection, Finding, PairTypes, PathClass};
+pub use outcome::{CallOutcome, Connection, Dropped, Finding, PairTypes, PathClass};
 pub use peer::{Milestone, Peer, PeerConfig, TurnAccess};
 pub use scene::Scene;
 pub use signaling::{Description, Signal};
@@ -217,17 +217,17 @@ fn outcome(
         })
         .collect();
     let trace = net.trace();
-    let drops = trace
-        .drops()
-        .iter()
-        .map(|drop| (*drop, net.place_name(drop.example.place())))
-        .collect();
+    let drops = trace.drops().iter().map(|drop| Dropped {
+        reason: drop.example.code(),
+        place: net.place_name(drop.example.place()),
+        count: drop.count,
+    });
     CallOutcome {
         connection,
         failed_at,
         findings,
         packets: trace.counts(),
-        drops,
+        drops: drops.collect(),
         digest: trace.digest(),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use pinhole::Time;
-use pinhole::trace::{Counts, Digest, DropCount};
+use pinhole::trace::{Counts, Digest};
 
 use super::config::TurnTransport;
 use super::data::{Framing, Side};
@@ -78,6 +78,17 @@ pub struct Finding {
     pub panic: String,
 }
 
+/// Packets that were dropped for one reason at one place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dropped {
+    /// The reason's [code](pinhole::trace::DropReason::code).
+    pub reason: &'static str,
+    /// The name of the node or of the link's direction.
+    pub place: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// What came of a call.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallOutcome {
@@ -89,8 +100,8 @@ pub struct CallOutcome {
     pub findings: Vec<Finding>,
     /// What became of the packets.
     pub packets: Counts,
-    /// Why packets were dropped, and where.
-    pub drops: Vec<(DropCount, String)>,
+    /// Why packets were dropped, and where, in the order of first occurrence.
+    pub drops: Vec<Dropped>,
     /// The run in one number.
     pub digest: Digest,
 }

@@ -1,11 +1,22 @@
 //! A stack that panics is a finding, not a crash of the run.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pinhole::Time;
 
 use super::{Candidate, Credentials, IceAgent, IceEvent, SignaledCandidate, Transmit};
+
+thread_local! {
+    static IN_A_STACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a guarded stack: a panic now is that stack's, and will be told as
+/// a finding.
+pub fn is_in_a_stack() -> bool {
+    IN_A_STACK.get()
+}
 
 /// An agent whose panics are caught. After the first it is dead: it takes anything and does
 /// nothing.
@@ -34,7 +45,10 @@ impl Guarded {
     fn call<R>(&mut self, call: impl FnOnce(&mut dyn IceAgent) -> R) -> Option<R> {
         let agent = self.agent.as_mut()?;
         // The agent is dropped when it panics, so nobody sees the state it was left in.
-        match catch_unwind(AssertUnwindSafe(|| call(&mut **agent))) {
+        IN_A_STACK.set(true);
+        let answer = catch_unwind(AssertUnwindSafe(|| call(&mut **agent)));
+        IN_A_STACK.set(false);
+        match answer {
             Ok(answer) => Some(answer),
             Err(payload) => {
                 self.agent = None;

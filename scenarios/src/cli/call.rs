@@ -1,0 +1,82 @@
+//! `pinhole call`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use pinhole::topology::Kind;
+
+use super::options::CallOptions;
+use super::output::{stdout, write_file};
+use super::{Done, Everywhere, Failure};
+use crate::call::{CallConfig, Caller, Neighbourhood};
+use crate::report::{self, Format};
+
+#[derive(Args)]
+pub(super) struct CallArgs {
+    /// The kind of network that A is on, such as nat:eim/apdf, open or nat:eim/apdf>nat:eim/eif
+    #[arg(long, value_name = "KIND")]
+    a: Kind,
+    /// The kind of network that B is on; with --same-lan it is A's
+    #[arg(long, value_name = "KIND", required_unless_present_any = ["same_lan", "lan_isolated"])]
+    b: Option<Kind>,
+    /// Both endpoints are on one local network, behind A's edge
+    #[arg(long)]
+    same_lan: bool,
+    /// Both endpoints are behind A's edge, but can't reach each other on the local network
+    #[arg(long)]
+    lan_isolated: bool,
+    #[command(flatten)]
+    options: CallOptions,
+    /// Writes every packet, at every interface it passed, to a pcapng file for Wireshark
+    #[arg(long, value_name = "FILE.pcapng")]
+    pcap: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &CallArgs, everywhere: Everywhere) -> Result<Done, Failure> {
+    let config = config(args, everywhere.seed)?;
+    let records = args.pcap.is_some();
+    let mut caller = if records {
+        Caller::recording()
+    } else {
+        Caller::new()
+    };
+    let call = caller.call(&config)?;
+    if let Some(path) = &args.pcap {
+        write_file(path, |file| call.net.write_pcapng(file))?;
+    }
+    let story: Option<Vec<String>> = None;
+    let mut out = stdout();
+    let told = story.clone().filter(|_| everywhere.format == Format::Json);
+    report::call(&mut out, everywhere.format, &config, &call.outcome, told)?;
+    if let Some(story) = story.filter(|_| everywhere.format == Format::Table) {
+        writeln!(out)?;
+        for line in story {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()?;
+    Ok(Done::Well)
+}
+
+fn config(args: &CallArgs, seed: u64) -> Result<CallConfig, Failure> {
+    let neighbourhood = match (args.lan_isolated, args.same_lan) {
+        (true, _) => Neighbourhood::IsolatedLan,
+        (false, true) => Neighbourhood::SameLan,
+        (false, false) => Neighbourhood::Apart,
+    };
+    let b = args.b.clone().unwrap_or_else(|| args.a.clone());
+    if neighbourhood != Neighbourhood::Apart && b != args.a {
+        let message = format!(
+            "on one local network both endpoints are behind A's edge, {}; leave --b out instead of \
+             asking for {b}",
+            args.a
+        );
+        return Err(message.into());
+    }
+    let config = args.options.config([args.a.clone(), b], seed);
+    Ok(CallConfig {
+        neighbourhood,
+        ..config
+    })
+}

@@ -1,0 +1,81 @@
+//! The command line: one thin function for each command.
+
+mod call;
+mod matrix;
+mod options;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Format;
+
+/// An internet in one process: real ICE across every kind of NAT, on virtual time.
+#[derive(Parser)]
+#[command(name = "pinhole", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    everywhere: Everywhere,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command has.
+#[derive(Args, Clone, Copy)]
+struct Everywhere {
+    /// What everything random is drawn from: one seed, one run
+    #[arg(long, global = true, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// How results are printed: table, json or csv
+    #[arg(long, global = true, default_value_t = Format::Table, value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One call between two endpoints, from their networks' kinds to its outcome
+    Call(call::CallArgs),
+    /// Every kind of network against every other
+    Matrix(matrix::MatrixArgs),
+}
+
+/// How a command ended that did not fail.
+enum Done {
+    /// It did what it was asked.
+    Well,
+    /// It was interrupted; what was measured until then was printed.
+    Interrupted,
+}
+
+/// Why a command could not be done. Its message says what is wrong, where, and what would be right.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    quiet_stacks();
+    let done = match cli.command {
+        Command::Call(args) => call::run(&args, cli.everywhere),
+        Command::Matrix(args) => matrix::run(&args, cli.everywhere),
+    };
+    match done {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Interrupted) => ExitCode::from(130),
+        Err(failure) if output::is_broken_pipe(&*failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A stack's panic is a finding in the result, and is told there. Ours are told as ever.
+fn quiet_stacks() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !crate::ice::is_in_a_stack() {
+            tell(panic);
+        }
+    }));
+}

@@ -1,0 +1,86 @@
+//! The options that calls have, wherever they are made.
+
+use std::time::Duration;
+
+use clap::Args;
+use pinhole::Time;
+use pinhole::nat::FilterMemory;
+use pinhole::topology::Kind;
+
+use crate::call::{CallConfig, TurnOffer};
+use crate::ice::Stack;
+
+#[derive(Args, Clone)]
+pub(super) struct CallOptions {
+    /// TURN transports that the service offers: off, udp, all, or a comma list
+    #[arg(long, default_value = "all", value_name = "LIST")]
+    turn: TurnOffer,
+    /// The ICE stack of both endpoints: is or rtc-ice
+    #[arg(long, default_value = "is", value_name = "NAME")]
+    stack: Stack,
+    /// The ICE stack of A
+    #[arg(long, value_name = "NAME")]
+    stack_a: Option<Stack>,
+    /// The ICE stack of B
+    #[arg(long, value_name = "NAME")]
+    stack_b: Option<Stack>,
+    /// One way between any two edges, in milliseconds
+    #[arg(long, default_value = "20", value_name = "MS", value_parser = milliseconds)]
+    delay_ms: Duration,
+    /// What a signal takes from one endpoint to the other, in milliseconds
+    #[arg(long, default_value = "50", value_name = "MS", value_parser = milliseconds)]
+    signaling_delay_ms: Duration,
+    /// Whether candidates are signaled as they are found, or all at once
+    #[arg(long, default_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
+    trickle: bool,
+    /// NATs send packets from inside to their own external addresses back in
+    #[arg(long)]
+    hairpin: bool,
+    /// Whose past NATs' filters remember: endpoint (RFC 4787) or mapping (connection tracking)
+    #[arg(long, default_value = "endpoint", value_name = "WHOSE", value_parser = filter_memory)]
+    filter_memory: FilterMemory,
+    /// When a call is given up, in virtual milliseconds
+    #[arg(long, default_value = "45000", value_name = "MS", value_parser = milliseconds)]
+    until_ms: Duration,
+}
+
+impl CallOptions {
+    /// A call with these options, between two kinds of network.
+    pub(super) fn config(&self, [a, b]: [Kind; 2], seed: u64) -> CallConfig {
+        let stack = |side: Option<Stack>| side.unwrap_or(self.stack);
+        CallConfig {
+            stacks: [stack(self.stack_a), stack(self.stack_b)],
+            turn: self.turn.clone(),
+            delay: self.delay_ms,
+            signaling_delay: self.signaling_delay_ms,
+            trickle: self.trickle,
+            hairpinning: self.hairpin,
+            filter_memory: self.filter_memory,
+            until: Time::ZERO + self.until_ms,
+            seed,
+            ..CallConfig::new(a, b)
+        }
+    }
+}
+
+/// More than a day of virtual time is a slip of the finger.
+const MOST_MILLISECONDS: f64 = 86_400_000.0;
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(millis) if (0.0..=MOST_MILLISECONDS).contains(&millis) => {
+            Ok(Duration::from_secs_f64(millis / 1000.0))
+        }
+        _ => Err(format!(
+            "milliseconds are a number from 0 to {MOST_MILLISECONDS}"
+        )),
+    }
+}
+
+fn filter_memory(text: &str) -> Result<FilterMemory, String> {
+    match text {
+        "endpoint" => Ok(FilterMemory::InternalEndpoint),
+        "mapping" => Ok(FilterMemory::Mapping),
+        _ => Err("filters remember by endpoint or by mapping".to_owned()),
+    }
+}
