@@ -189,6 +189,9 @@ impl Internet {
         self.trace.clear();
         self.events = 0;
         self.exceeded = None;
+        // Not empty where a program panicked.
+        self.outbox.clear();
+        self.posts.clear();
     }
 
     /// The time.

@@ -18,8 +18,7 @@ impl Internet {
         while self.queue.next_time().is_some_and(|time| time <= limit) {
             self.step()?;
         }
-        self.now = self.now.max(limit);
-        Ok(())
+        self.idle_until(limit)
     }
 
     /// The same for a span from now.
@@ -47,8 +46,7 @@ impl Internet {
                 return Ok(true);
             }
             if self.queue.next_time().is_none_or(|time| time > limit) {
-                self.now = self.now.max(limit);
-                return Ok(false);
+                return self.idle_until(limit).map(|()| false);
             }
             self.step()?;
         }
@@ -62,6 +60,16 @@ impl Internet {
     /// The budget was spent; what happened until then stands.
     pub fn run_to_end(&mut self) -> Result<(), BudgetExceeded> {
         while self.step()? {}
+        Ok(())
+    }
+
+    /// Nothing happens until `limit`, unless the run has ended: a budget may be spent between two
+    /// events too.
+    fn idle_until(&mut self, limit: Time) -> Result<(), BudgetExceeded> {
+        if let Some(spent) = self.exceeded {
+            return Err(spent);
+        }
+        self.now = self.now.max(limit);
         Ok(())
     }
 
