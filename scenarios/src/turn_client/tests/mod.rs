@@ -1,5 +1,6 @@
 //! The TURN client against the TURN server, across networks.
 
+mod cost;
 mod garbage;
 
 use pinhole::link::{Conditions, Link};

@@ -80,10 +80,27 @@ pub struct TurnServer {
 struct Listener {
     transport: ClientTransport,
     local: SocketAddr,
-    core: Core,
+    /// Made when the first client comes: a key for each user takes microseconds.
+    core: Option<Box<Core>>,
     sessions: u32,
     /// When the crate wants to be polled.
     deadline: Option<Time>,
+}
+
+impl Listener {
+    fn core(&mut self, config: &TurnConfig) -> &mut Core {
+        self.core.get_or_insert_with(|| {
+            let transport = match self.transport {
+                ClientTransport::Udp => TransportType::Udp,
+            };
+            let mut core = Core::new(transport, self.local, config.realm.clone());
+            core.set_nonce_expiry_duration(config.nonce_lifetime);
+            for (name, password) in &config.users {
+                core.add_user(name.clone(), password.clone());
+            }
+            Box::new(core)
+        })
+    }
 }
 
 /// A client's 5-tuple: which listener, and the client's address.
@@ -155,16 +172,11 @@ impl TurnServer {
         }
         for address in io.addresses() {
             let local = SocketAddr::new(address.into(), self.config.port);
-            let mut core = Core::new(TransportType::Udp, local, self.config.realm.clone());
-            core.set_nonce_expiry_duration(self.config.nonce_lifetime);
-            for (name, password) in &self.config.users {
-                core.add_user(name.clone(), password.clone());
-            }
             let transport = ClientTransport::Udp;
             self.listeners.push(Listener {
                 transport,
                 local,
-                core,
+                core: None,
                 sessions: 0,
                 deadline: None,
             });
@@ -257,7 +269,7 @@ impl TurnServer {
         let probe = signing.probe(message);
         let transmit = Transmit::new(&probe[..], TransportType::Udp, key.client.into(), local);
         let answer = self.listeners[key.listener]
-            .core
+            .core(&self.config)
             .recv(transmit, instant(now));
         match answer.map(|answer| answer.data.build()) {
             // 400: the sender is in order, and asked for nothing. A taken channel deserves that
@@ -283,7 +295,7 @@ impl TurnServer {
         let local = self.listeners[key.listener].local;
         let transmit = Transmit::new(bytes, TransportType::Udp, key.client.into(), local);
         let answer = self.listeners[key.listener]
-            .core
+            .core(&self.config)
             .recv(transmit, instant(now));
         if let Some(answer) = answer {
             let response = answer.data.build();
@@ -315,7 +327,7 @@ impl TurnServer {
         let mut families = Vec::new();
         let mut quota_reached = false;
         let wait = loop {
-            match self.listeners[index].core.poll(instant(now)) {
+            match self.listeners[index].core(&self.config).poll(instant(now)) {
                 TurnServerPollRet::AllocateSocket { family, .. } => families.push(family),
                 TurnServerPollRet::SocketClose { listen_addr, .. } => {
                     self.close_relay(listen_addr.into(), io);
@@ -331,7 +343,10 @@ impl TurnServer {
                 },
             }
         };
-        while let Some(transmit) = self.listeners[index].core.poll_transmit(instant(now)) {
+        while let Some(transmit) = self.listeners[index]
+            .core(&self.config)
+            .poll_transmit(instant(now))
+        {
             let Some(pending) = &pending else { continue };
             let mut response = transmit.data;
             if quota_reached && error_code(&response) == Some(ErrorCode::INSUFFICIENT_CAPACITY) {
@@ -395,10 +410,11 @@ impl TurnServer {
             .filter_map(|(_, socket)| Some((*socket).ok()?.into()))
             .collect();
         let listener = &mut self.listeners[key.listener];
+        let local = listener.local;
         for (family, socket) in sockets {
-            listener.core.allocated_socket(
+            listener.core(&self.config).allocated_socket(
                 TransportType::Udp,
-                listener.local,
+                local,
                 key.client.into(),
                 TransportType::Udp,
                 family,

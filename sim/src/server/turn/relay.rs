@@ -31,7 +31,7 @@ impl TurnServer {
             listener.local,
         );
         let out = listener
-            .core
+            .core(&self.config)
             .recv(transmit, instant(now))
             .ok_or("data for a peer without channel or permission")?;
         if !self.may_reach(out.to) {
@@ -63,7 +63,7 @@ impl TurnServer {
         let listener = &mut self.listeners[key.listener];
         let transmit = Transmit::new(payload, TransportType::Udp, peer, relay);
         let out = listener
-            .core
+            .core(&self.config)
             .recv(transmit, instant(now))
             .ok_or("data from a peer without permission")?;
         let data = built(out, &mut self.buffer)?;
@@ -96,7 +96,7 @@ impl TurnServer {
         }
         let mut buffer = icmp::buffer();
         let bytes = icmp::error(kind, relay, peer, &mut buffer);
-        let core = &mut self.listeners[key.listener].core;
+        let core = self.listeners[key.listener].core(&self.config);
         if let Some(out) = core.recv_icmp(family, bytes, instant(now)) {
             self.send_to_client(key, &out.data, io);
         }
