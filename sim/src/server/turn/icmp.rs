@@ -1,5 +1,7 @@
 //! ICMP errors in the bytes in which the protocol crate wants them (RFC 8656 §11.5).
 
+use std::net::IpAddr;
+
 use crate::address::{Endpoint, Family};
 use crate::packet::{ICMP_HEADER, IPV4_HEADER, IPV6_HEADER, IcmpErrorKind, UDP_HEADER};
 
@@ -7,7 +9,7 @@ use crate::packet::{ICMP_HEADER, IPV4_HEADER, IPV6_HEADER, IcmpErrorKind, UDP_HE
 const LONGEST: usize = ICMP_HEADER + IPV6_HEADER + UDP_HEADER;
 const UDP: u8 = 17;
 
-/// An ICMP error about a datagram from `local` to `remote`, which must be of one family.
+/// An ICMP error about a datagram from `local` to `remote`; nothing if they are of two families.
 pub(super) fn error(
     kind: IcmpErrorKind,
     local: Endpoint,
@@ -15,25 +17,29 @@ pub(super) fn error(
     buffer: &mut [u8; LONGEST],
 ) -> &[u8] {
     *buffer = [0; LONGEST];
-    let (local_bytes, remote_bytes) = (local.address.to_bytes(), remote.address.to_bytes());
     let (kind_and_code, ip) = match (kind, local.address.family()) {
         (IcmpErrorKind::PortUnreachable, Family::V4) => ([3, 3], IPV4_HEADER),
         (IcmpErrorKind::PortUnreachable, Family::V6) => ([1, 4], IPV6_HEADER),
     };
     buffer[..2].copy_from_slice(&kind_and_code);
     let quoted = &mut buffer[ICMP_HEADER..];
-    if ip == IPV4_HEADER {
-        quoted[0] = 0x45;
-        quoted[3] = (IPV4_HEADER + UDP_HEADER) as u8;
-        quoted[9] = UDP;
-        quoted[12..16].copy_from_slice(&local_bytes[12..]);
-        quoted[16..20].copy_from_slice(&remote_bytes[12..]);
-    } else {
-        quoted[0] = 0x60;
-        quoted[5] = UDP_HEADER as u8;
-        quoted[6] = UDP;
-        quoted[8..24].copy_from_slice(&local_bytes);
-        quoted[24..40].copy_from_slice(&remote_bytes);
+    match (local.address.into(), remote.address.into()) {
+        (IpAddr::V4(local), IpAddr::V4(remote)) => {
+            quoted[0] = 0x45;
+            quoted[3] = (IPV4_HEADER + UDP_HEADER) as u8;
+            quoted[9] = UDP;
+            quoted[12..16].copy_from_slice(&local.octets());
+            quoted[16..20].copy_from_slice(&remote.octets());
+        }
+        (IpAddr::V6(local), IpAddr::V6(remote)) => {
+            quoted[0] = 0x60;
+            quoted[5] = UDP_HEADER as u8;
+            quoted[6] = UDP;
+            quoted[8..24].copy_from_slice(&local.octets());
+            quoted[24..40].copy_from_slice(&remote.octets());
+        }
+        // Of two families: nothing that the crate could read as a datagram.
+        _ => return &[],
     }
     quoted[ip..ip + 2].copy_from_slice(&local.port.to_be_bytes());
     quoted[ip + 2..ip + 4].copy_from_slice(&remote.port.to_be_bytes());

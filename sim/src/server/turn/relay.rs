@@ -91,9 +91,6 @@ impl TurnServer {
             Family::V4 => AddressFamily::IPV4,
             Family::V6 => AddressFamily::IPV6,
         };
-        if relay.address.family() != peer.address.family() {
-            return;
-        }
         let mut buffer = icmp::buffer();
         let bytes = icmp::error(kind, relay, peer, &mut buffer);
         let core = self.listeners[key.listener].core(&self.config);
