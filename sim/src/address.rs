@@ -79,11 +79,6 @@ impl Address {
         }
     }
 
-    /// The sixteen bytes, most significant first; an IPv4 address in its mapped form.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        self.bits().to_be_bytes()
-    }
-
     /// The two halves, the one that is zero for IPv4 first.
     pub(crate) const fn halves(self) -> [u64; 2] {
         [self.high, self.low]
