@@ -168,7 +168,11 @@ impl PacketArena {
     pub(crate) fn insert(&mut self, packet: Packet) -> Slot {
         match self.free.pop() {
             Some(index) => {
-                self.slots[index as usize] = packet;
+                let remains = std::mem::replace(&mut self.slots[index as usize], packet);
+                // A removed packet owns nothing any more: its payload was recycled, its quote is
+                // gone. Not having to look is worth a few nanoseconds a packet.
+                debug_assert!(remains.transport == Transport::Udp && remains.payload.is_empty());
+                std::mem::forget(remains);
                 Slot(index)
             }
             None => self.grow(packet),
@@ -193,7 +197,11 @@ impl PacketArena {
 
     /// Frees a packet's slot and keeps its payload's buffer for the next packet.
     pub(crate) fn remove(&mut self, slot: Slot) {
-        let payload = std::mem::take(&mut self.get_mut(slot).payload);
+        let packet = self.get_mut(slot);
+        if packet.transport != Transport::Udp {
+            packet.transport = Transport::Udp;
+        }
+        let payload = std::mem::take(&mut packet.payload);
         self.recycle(payload);
         self.free.push(slot.0);
     }

@@ -53,13 +53,19 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(node: NodeId, interfaces: Vec<Interface>, random: Stream) -> Self {
+    /// A host without interfaces.
+    pub(crate) fn new(node: NodeId, random: Stream) -> Self {
         Host {
             node,
-            interfaces,
+            interfaces: Vec::new(),
             sockets: Vec::new(),
             random,
         }
+    }
+
+    /// Adds an interface.
+    pub(crate) fn connect(&mut self, address: Address, out: DirectionId) {
+        self.interfaces.push(Interface { address, out });
     }
 
     pub(crate) fn node(&self) -> NodeId {
@@ -183,12 +189,11 @@ mod tests {
     const PROGRAM: ProgramId = ProgramId(0);
 
     fn host() -> Host {
-        let interface = |text: &str| Interface {
-            address: text.parse().unwrap(),
-            out: DirectionId(0),
-        };
-        let interfaces = vec![interface("192.0.2.1"), interface("2001:db8::1")];
-        Host::new(NodeId(0), interfaces, Stream::new(1, "host"))
+        let mut host = Host::new(NodeId(0), Stream::new(1, "host"));
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            host.connect(address.parse().unwrap(), DirectionId(0));
+        }
+        host
     }
 
     #[test]

@@ -1,83 +1,94 @@
 //! From a plan to its internet, or to the reason why it can't be.
 
+use petgraph::graph::{EdgeIndex, NodeIndex};
 use petgraph::unionfind::UnionFind;
+use petgraph::visit::EdgeRef;
 
 use super::{DeviceAtWork, Direction, Gateway, Internet, Node};
 use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
 use crate::firewall::Firewall;
-use crate::host::{Host, Interface};
+use crate::host::Host;
 use crate::id::{LinkId, NodeId};
 use crate::link::Lane;
 use crate::nat::Nat;
 use crate::topology::{
-    BuildError, Device, LinkPlan, NodeKind, NodePlan, RouteTable, Topology, compute_routes,
+    BuildError, Device, LinkPlan, NodeKind, RouteTable, Topology, compute_routes,
 };
 
 /// Fills an empty internet.
 pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result<(), BuildError> {
-    refuse_nonsense(&plan)?;
+    let uplinks = refuse_nonsense(&plan)?;
     let tables = compute_routes(&plan)?;
     let keys: Vec<u64> = plan
         .graph
         .node_weights()
         .map(|node| name_key(&node.name))
         .collect();
-    let mut siblings: Vec<(NodeId, NodeId)> = Vec::new();
-    for link in plan.graph.edge_weights() {
-        let ends = (link.inner, link.outer);
-        let ordinal = siblings.iter().filter(|other| **other == ends).count() as u64;
-        siblings.push(ends);
-        let (inner, outer) = (keys[link.inner.index()], keys[link.outer.index()]);
-        let up = Stream::from_key(seed, pair_key(inner, outer, 2 * ordinal));
-        let down = Stream::from_key(seed, pair_key(outer, inner, 2 * ordinal + 1));
-        internet
-            .directions
-            .push(direction(Lane::new(link.link.up, up), link.outer));
-        internet
-            .directions
-            .push(direction(Lane::new(link.link.down, down), link.inner));
-    }
-    for (node, table) in plan.nodes().zip(tables) {
+    for ((node, table), uplink) in plan.nodes().zip(tables).zip(uplinks) {
         let random = Stream::from_key(seed, keys[node.index()]);
-        internet.nodes.push(at_work(&plan, node, table, random));
+        let at_work = at_work(&plan, node, table, uplink.first, random);
+        internet.nodes.push(at_work);
+    }
+    for (index, link) in plan.graph.edge_weights().enumerate() {
+        let id = LinkId(index as u32);
+        connect(internet, id, link);
+        let (inner, outer) = (keys[link.inner.index()], keys[link.outer.index()]);
+        let ordinal = 2 * siblings_before(&plan, id, link);
+        let up = Stream::from_key(seed, pair_key(inner, outer, ordinal));
+        let down = Stream::from_key(seed, pair_key(outer, inner, ordinal + 1));
+        direct(internet, Lane::new(link.link.up, up), link.outer);
+        direct(internet, Lane::new(link.link.down, down), link.inner);
     }
     internet.budget = plan.budget;
     internet.plan = plan;
     Ok(())
 }
 
-fn direction(lane: Lane, to: NodeId) -> Direction {
-    Direction {
+/// How many links between the same two nodes were made before this one.
+fn siblings_before(plan: &Topology, id: LinkId, link: &LinkPlan) -> u64 {
+    let edges = plan.graph.edges(NodeIndex::new(link.inner.index()));
+    let siblings = edges.filter(|edge| {
+        let other = edge.weight();
+        edge.id().index() < id.index() && (other.inner, other.outer) == (link.inner, link.outer)
+    });
+    siblings.count() as u64
+}
+
+/// Adds a direction, in the memory of one that was there in the last run.
+fn direct(internet: &mut Internet, lane: Lane, to: NodeId) {
+    let under_way = internet.spare_queues.pop().unwrap_or_default();
+    internet.directions.push(Direction {
         lane,
         to,
-        under_way: Default::default(),
+        under_way,
         counter: 0,
+    });
+}
+
+/// Gives the hosts at the ends of a link their interfaces.
+fn connect(internet: &mut Internet, id: LinkId, link: &LinkPlan) {
+    if let Node::Host(host) = &mut internet.nodes[link.inner.index()] {
+        for address in &link.addresses {
+            host.connect(*address, id.forward());
+        }
+    }
+    if let Some(address) = link.far_address
+        && let Node::Host(host) = &mut internet.nodes[link.outer.index()]
+    {
+        host.connect(address, id.backward());
     }
 }
 
-fn at_work(plan: &Topology, node: NodeId, table: RouteTable, random: Stream) -> Node {
+fn at_work(
+    plan: &Topology,
+    node: NodeId,
+    table: RouteTable,
+    uplink: Option<LinkId>,
+    random: Stream,
+) -> Node {
     match &plan.plan(node).kind {
-        NodeKind::Host => {
-            let mut interfaces = Vec::new();
-            for (index, link) in plan.graph.edge_weights().enumerate() {
-                let id = LinkId(index as u32);
-                if link.inner == node {
-                    let out = id.forward();
-                    let own = link.addresses.iter();
-                    interfaces.extend(own.map(|address| Interface {
-                        address: *address,
-                        out,
-                    }));
-                }
-                let far = link.far_address.filter(|_| link.outer == node);
-                interfaces.extend(far.map(|address| Interface {
-                    address,
-                    out: id.backward(),
-                }));
-            }
-            Node::Host(Host::new(node, interfaces, random))
-        }
+        NodeKind::Host => Node::Host(Host::new(node, random)),
         NodeKind::Router { isolated, .. } => Node::Router {
             table,
             isolated: *isolated,
@@ -85,12 +96,11 @@ fn at_work(plan: &Topology, node: NodeId, table: RouteTable, random: Stream) -> 
         NodeKind::Gateway {
             devices, isolated, ..
         } => {
-            let (uplink, _) = links_of(plan, node)
-                .next()
-                .expect("a gateway has an outside");
+            let uplink = uplink.expect("a gateway has an outside");
+            let external = &plan.graph[EdgeIndex::new(uplink.index())].addresses;
             let at_work = |device: &Device| match device {
                 Device::Nat(config) => {
-                    DeviceAtWork::Nat(Nat::new(config.clone(), plan.addresses(node)))
+                    DeviceAtWork::Nat(Nat::new(config.clone(), external.iter().copied()))
                 }
                 Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
                 Device::Rules(rules) => DeviceAtWork::Rules(rules.clone()),
@@ -107,14 +117,23 @@ fn at_work(plan: &Topology, node: NodeId, table: RouteTable, random: Stream) -> 
     }
 }
 
-/// The links on which `node` is the inner end, in building order.
-fn links_of(plan: &Topology, node: NodeId) -> impl Iterator<Item = (LinkId, &LinkPlan)> {
-    (plan.graph.edge_weights().enumerate())
-        .filter(move |(_, link)| link.inner == node)
-        .map(|(index, link)| (LinkId(index as u32), link))
+/// The links on which a node is the inner end, or an end of a cable: more than two don't matter.
+#[derive(Clone, Copy, Default)]
+struct Uplinks {
+    first: Option<LinkId>,
+    second: Option<LinkId>,
 }
 
-fn refuse_nonsense(plan: &Topology) -> Result<(), BuildError> {
+impl Uplinks {
+    fn add(&mut self, link: LinkId) {
+        match self.first {
+            None => self.first = Some(link),
+            Some(_) => self.second = self.second.or(Some(link)),
+        }
+    }
+}
+
+fn refuse_nonsense(plan: &Topology) -> Result<Vec<Uplinks>, BuildError> {
     let mut names: Vec<&str> = plan
         .graph
         .node_weights()
@@ -127,17 +146,17 @@ fn refuse_nonsense(plan: &Topology) -> Result<(), BuildError> {
         });
     }
     let mut parts = UnionFind::<usize>::new(plan.graph.node_count());
-    let mut inner_links: Vec<Vec<LinkId>> = vec![Vec::new(); plan.graph.node_count()];
+    let mut uplinks = vec![Uplinks::default(); plan.graph.node_count()];
     for (index, link) in plan.graph.edge_weights().enumerate() {
         refuse_link(plan, link)?;
         parts.union(link.inner.index(), link.outer.index());
-        inner_links[link.inner.index()].push(LinkId(index as u32));
+        uplinks[link.inner.index()].add(LinkId(index as u32));
         if link.far_address.is_some() {
-            inner_links[link.outer.index()].push(LinkId(index as u32));
+            uplinks[link.outer.index()].add(LinkId(index as u32));
         }
     }
     for node in plan.nodes() {
-        refuse_node(plan, plan.plan(node), &inner_links[node.index()])?;
+        refuse_node(plan, node, uplinks[node.index()])?;
         if parts.find(node.index()) != parts.find(0) {
             let (one, other) = (NodeId(0), node);
             let name = |node| plan.name(node).to_owned();
@@ -147,7 +166,7 @@ fn refuse_nonsense(plan: &Topology) -> Result<(), BuildError> {
             });
         }
     }
-    Ok(())
+    Ok(uplinks)
 }
 
 fn refuse_link(plan: &Topology, link: &LinkPlan) -> Result<(), BuildError> {
@@ -184,19 +203,20 @@ fn refuse_link(plan: &Topology, link: &LinkPlan) -> Result<(), BuildError> {
     }
 }
 
-fn refuse_node(plan: &Topology, node: &NodePlan, links: &[LinkId]) -> Result<(), BuildError> {
-    let name = || node.name.clone();
-    let NodeKind::Gateway { devices, .. } = &node.kind else {
-        return match node.kind {
-            NodeKind::Host if links.is_empty() => Err(BuildError::HostWithoutLink { host: name() }),
+fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), BuildError> {
+    let name = || plan.name(node).to_owned();
+    let NodeKind::Gateway { devices, .. } = &plan.plan(node).kind else {
+        let is_host = matches!(plan.plan(node).kind, NodeKind::Host);
+        return match links.first {
+            None if is_host => Err(BuildError::HostWithoutLink { host: name() }),
             _ => Ok(()),
         };
     };
-    let outside = match links {
-        [] => return Err(BuildError::NoOutside { gateway: name() }),
-        [outside] => *outside,
-        [first, second, ..] => {
-            let outer = |link: &LinkId| plan.name(plan.ends(*link).1).to_owned();
+    let outside = match (links.first, links.second) {
+        (None, _) => return Err(BuildError::NoOutside { gateway: name() }),
+        (Some(outside), None) => outside,
+        (Some(first), Some(second)) => {
+            let outer = |link| plan.name(plan.ends(link).1).to_owned();
             let (first, second) = (outer(first), outer(second));
             return Err(BuildError::TwoOutsides {
                 gateway: name(),
@@ -209,7 +229,10 @@ fn refuse_node(plan: &Topology, node: &NodePlan, links: &[LinkId]) -> Result<(),
         let Device::Nat(config) = device else {
             continue;
         };
-        if plan.addresses(plan.ends(outside).0).next().is_none() {
+        if plan.graph[EdgeIndex::new(outside.index())]
+            .addresses
+            .is_empty()
+        {
             return Err(BuildError::NoExternalAddress { nat: name() });
         }
         if config.port_range.is_empty() || config.port_range.contains(&0) {

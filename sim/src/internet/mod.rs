@@ -33,6 +33,8 @@ pub struct Internet {
     queue: EventQueue<What>,
     arena: PacketArena,
     directions: Vec<Direction>,
+    /// Memory of the last run's directions.
+    spare_queues: Vec<VecDeque<(Rank, Slot)>>,
     nodes: Vec<Node>,
     programs: Vec<Running>,
     messages: Messages,
@@ -182,7 +184,14 @@ impl Internet {
         self.now = Time::ZERO;
         self.queue.clear();
         self.arena.clear();
-        self.directions.clear();
+        let queues = self
+            .directions
+            .drain(..)
+            .map(|direction| direction.under_way);
+        self.spare_queues.extend(queues.map(|mut queue| {
+            queue.clear();
+            queue
+        }));
         self.nodes.clear();
         self.programs.clear();
         self.messages = Messages::default();

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::engine::Stream;
-use crate::host::{Alarm, Datagram, Host, Input, Interface, Io, Program, ProgramId};
+use crate::host::{Alarm, Datagram, Host, Input, Io, Program, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::packet::{IcmpErrorKind, PacketArena, PacketId, Slot};
 use crate::time::Time;
@@ -30,17 +30,14 @@ pub(super) struct Sent {
 
 impl<P: Program> LoneHost<P> {
     pub(super) fn start(program: P, addresses: &[&str]) -> Self {
-        let interfaces = addresses
-            .iter()
-            .map(|text| Interface {
-                address: text.parse().unwrap(),
-                out: DirectionId(0),
-            })
-            .collect();
+        let mut host = Host::new(NodeId(0), Stream::new(1, "lone host"));
+        for address in addresses {
+            host.connect(address.parse().unwrap(), DirectionId(0));
+        }
         let mut lone = LoneHost {
             program,
             now: Time::ZERO,
-            host: Host::new(NodeId(0), interfaces, Stream::new(1, "lone host")),
+            host,
             arena: PacketArena::default(),
             outbox: Vec::new(),
             alarm: Alarm::default(),

@@ -334,13 +334,19 @@ impl Topology {
 
     /// A node's own addresses, in the order in which its links were made.
     pub fn addresses(&self, node: NodeId) -> impl Iterator<Item = Address> + '_ {
-        self.graph.edge_weights().flat_map(move |plan| {
-            let near: &[Address] = if plan.inner == node {
-                &plan.addresses
-            } else {
-                &[]
-            };
-            let far = plan.far_address.filter(|_| plan.outer == node);
+        // A node's own edges, not all there are: a plan may hold ten thousand homes.
+        let mut links: Vec<_> = self
+            .graph
+            .edges(index(node))
+            .filter(|edge| edge.weight().inner == node || edge.weight().far_address.is_some())
+            .map(|edge| edge.id())
+            .collect();
+        links.sort_unstable();
+        links.into_iter().flat_map(move |link| {
+            let plan = &self.graph[link];
+            let is_inner = plan.inner == node;
+            let near: &[Address] = if is_inner { &plan.addresses } else { &[] };
+            let far = plan.far_address.filter(|_| !is_inner);
             near.iter().copied().chain(far)
         })
     }

@@ -1,8 +1,9 @@
 //! One number for a whole run: two runs with the same digest did the same.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use foldhash::quality::{FixedState, FoldHasher};
 
 use super::fate::{Fate, Place};
 use crate::packet::Packet;
@@ -18,14 +19,34 @@ pub struct Digest(u64);
 impl Digest {
     /// Adds another run's digest: the digest of a sequence of runs, in their order.
     pub fn fold(&mut self, other: Digest) {
-        self.0 = xxh3_64_with_seed(&other.0.to_le_bytes(), self.0);
+        let mut hasher = start();
+        hasher.write_u64(self.0);
+        hasher.write_u64(other.0);
+        self.0 = hasher.finish();
     }
 
     /// The digest as a number.
     pub const fn value(self) -> u64 {
         self.0
     }
+}
 
+/// A digest in the making.
+#[derive(Clone)]
+pub(super) struct Digester(FoldHasher<'static>);
+
+impl Default for Digester {
+    fn default() -> Self {
+        Digester(start())
+    }
+}
+
+fn start() -> FoldHasher<'static> {
+    FixedState::with_seed(0).build_hasher()
+}
+
+impl Digester {
+    #[inline]
     pub(super) fn record(&mut self, time: Time, packet: &Packet, fate: &Fate) {
         let (number, place) = match fate {
             Fate::Delivered { host } => (0, Place::Node(*host)),
@@ -35,24 +56,21 @@ impl Digest {
             Place::Node(node) => u64::from(node.0),
             Place::Direction(direction) => 1 << 32 | u64::from(direction.0),
         };
+        let ports = u64::from(packet.source.port) << 16 | u64::from(packet.destination.port);
         let [source_high, source_low] = packet.source.address.halves();
         let [destination_high, destination_low] = packet.destination.address.halves();
-        let ports = u64::from(packet.source.port) << 16 | u64::from(packet.destination.port);
-        let words = [
-            time.as_nanos(),
-            place,
-            (packet.wire_length() as u64) << 8 | u64::from(number),
-            ports,
-            source_high,
-            source_low,
-            destination_high,
-            destination_low,
-        ];
-        let mut bytes = [0; 64];
-        for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        self.0 = xxh3_64_with_seed(&bytes, self.0);
+        self.0.write_u64(time.as_nanos());
+        self.0
+            .write_u64((packet.wire_length() as u64) << 8 | u64::from(number));
+        self.0.write_u64(ports << 32 ^ place);
+        self.0.write_u64(source_low);
+        self.0.write_u64(destination_low);
+        self.0
+            .write_u64(source_high ^ destination_high.rotate_left(32));
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest(self.0.finish())
     }
 }
 

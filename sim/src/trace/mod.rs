@@ -9,6 +9,7 @@ mod wire;
 mod words;
 
 pub use digest::Digest;
+use digest::Digester;
 pub use fate::{DropReason, Fate, Place};
 pub use recording::{Cause, Event, PacketRecord, Record, Recording};
 pub use words::Names;
@@ -60,7 +61,7 @@ pub struct Trace {
     delivered: u64,
     dropped: u64,
     drops: Vec<DropCount>,
-    digest: Digest,
+    digest: Digester,
     recording: Option<Recording>,
     observer: Option<Box<dyn Observer>>,
 }
@@ -85,7 +86,7 @@ impl Trace {
 
     /// The digest of what happened so far.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.digest.digest()
     }
 
     /// The recording, if the run is recorded.
