@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod cli;
+pub mod discover;
 pub mod ice;
 pub mod matrix;
 pub mod report;
