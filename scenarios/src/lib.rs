@@ -3,6 +3,7 @@
 pub mod call;
 pub mod cli;
 pub mod discover;
+pub mod explain;
 pub mod ice;
 pub mod matrix;
 pub mod report;

@@ -1,0 +1,3 @@
+//! The story of a call, told from its trace.
+
+pub mod message;
