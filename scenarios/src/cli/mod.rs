@@ -2,6 +2,7 @@
 
 mod call;
 mod matrix;
+mod nat;
 mod options;
 mod output;
 
@@ -38,6 +39,8 @@ enum Command {
     Call(call::CallArgs),
     /// Every kind of network against every other
     Matrix(matrix::MatrixArgs),
+    /// What NATs and firewalls do, as experiments show it
+    Nat(nat::NatArgs),
 }
 
 /// How a command ended that did not fail.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Call(args) => call::run(&args, cli.everywhere),
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
+        Command::Nat(args) => nat::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,

@@ -66,7 +66,7 @@ impl CallOptions {
 /// More than a day of virtual time is a slip of the finger.
 const MOST_MILLISECONDS: f64 = 86_400_000.0;
 
-fn milliseconds(text: &str) -> Result<Duration, String> {
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(millis) if (0.0..=MOST_MILLISECONDS).contains(&millis) => {
             Ok(Duration::from_secs_f64(millis / 1000.0))
@@ -77,7 +77,7 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn filter_memory(text: &str) -> Result<FilterMemory, String> {
+pub(super) fn filter_memory(text: &str) -> Result<FilterMemory, String> {
     match text {
         "endpoint" => Ok(FilterMemory::InternalEndpoint),
         "mapping" => Ok(FilterMemory::Mapping),

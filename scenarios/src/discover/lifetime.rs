@@ -124,7 +124,7 @@ impl<'s, 'n> Probe<'s, 'n> {
                 .told(to, exchange)?
                 .is_some_and(|told| told.on == self.silent);
             if survived || last == 0 {
-                session.note("lifetime II", from, to, request, exchange);
+                session.note(super::LIFETIME_SEARCH, from, to, request, exchange);
                 let what = if survived { "alive" } else { "dead" };
                 session.conclude(format!("after {:.1} s: {what}", span.as_secs_f64()));
             }

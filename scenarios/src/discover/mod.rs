@@ -54,6 +54,9 @@ pub struct DiscoverOptions {
 /// The step between lifetimes that are told apart.
 pub const RESOLUTION: Duration = Duration::from_millis(100);
 
+/// The name of the test that is done again and again until a lifetime is found.
+pub const LIFETIME_SEARCH: &str = "lifetime II";
+
 /// Two hours: nobody keeps a UDP mapping that long.
 pub const LONGEST: Duration = Duration::from_secs(7_200);
 

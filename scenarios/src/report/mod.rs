@@ -2,11 +2,13 @@
 //! drawings.
 
 mod call;
+mod discovery;
 mod json;
 mod matrix;
 mod style;
 
 pub use call::call;
+pub use discovery::discovery;
 pub use matrix::matrix;
 
 use std::fmt;
