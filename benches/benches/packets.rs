@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pinhole::link::{Conditions, Link};
 use pinhole::nat::NatConfig;
@@ -85,18 +86,61 @@ fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usi
     );
 }
 
-/// Two hosts and the cable between them.
+/// Copies every datagram out, and sends as many bytes back.
+struct Player {
+    local: SocketAddr,
+    other: SocketAddr,
+    serves: usize,
+    buffer: [u8; LENGTH],
+}
+
+impl Program for Player {
+    fn handle_input(&mut self, _: Time, input: Input<'_>, io: &mut Io<'_>) {
+        match input {
+            Input::Start => {
+                io.bind_to(self.local).expect("a free port");
+                for _ in 0..self.serves {
+                    io.send(self.local, self.other, &self.buffer);
+                }
+            }
+            Input::Datagram(datagram) => {
+                self.buffer.copy_from_slice(datagram.payload);
+                io.send(self.local, self.other, &self.buffer);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The delay of a cable or link, and how many datagrams are on a cable at a time.
+const DELAY: Duration = Duration::from_micros(100);
+const ON_THE_CABLE: usize = 8;
+
+/// Two hosts, the cable between them, and datagrams that go back and forth on it.
 fn direct() -> Internet {
     let mut plan = Topology::new();
-    let (a, b) = (plan.host("a"), plan.host("b"));
-    let [at_a, at_b] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
+    let hosts = [plan.host("a"), plan.host("b")];
+    let ends: [Endpoint; 2] =
+        ["192.0.2.1:9", "192.0.2.2:9"].map(|end| end.parse().expect("an endpoint"));
+    let link = Link::with_delay(DELAY);
     plan.cable(
-        (a, at_a),
-        (b, at_b),
-        Link::with_delay(Duration::from_millis(1)),
+        (hosts[0], ends[0].address),
+        (hosts[1], ends[1].address),
+        link,
     );
     let mut net = plan.build(1).expect("a plan that makes sense");
-    attach(&mut net, a, b, Endpoint::new(at_b, 9), 1);
+    for (side, serves) in [(1, 0), (0, ON_THE_CABLE)] {
+        let (local, other) = (ends[side].into(), ends[1 - side].into());
+        net.attach(
+            hosts[side],
+            Player {
+                local,
+                other,
+                serves,
+                buffer: [7; LENGTH],
+            },
+        );
+    }
     net
 }
 
@@ -108,8 +152,7 @@ fn through_two_nats(flows: usize) -> Internet {
         Mapping::EndpointIndependent,
         Filtering::AddressAndPortDependent,
     );
-    let conditions =
-        Conditions::new(Duration::from_millis(1)).bottleneck(10_000_000_000, 1_000_000);
+    let conditions = Conditions::new(DELAY).bottleneck(10_000_000_000, 1_000_000);
     let link = Link::symmetric(conditions);
     let mut hosts = Vec::new();
     for n in 1..=2u8 {
@@ -136,39 +179,57 @@ fn through_two_nats(flows: usize) -> Internet {
     net
 }
 
-fn run_batch(net: &mut Internet) {
-    let goal = net.trace().counts().delivered + BATCH;
-    while net.trace().counts().delivered < goal {
-        net.step().unwrap();
+/// Lets time pass until at least a batch of packets has arrived, and returns how many have.
+fn run_batch(net: &mut Internet) -> u64 {
+    let before = net.trace().counts().delivered;
+    while net.trace().counts().delivered < before + BATCH {
+        net.run_for(DELAY).expect("no budget is spent");
     }
+    net.trace().counts().delivered - before
+}
+
+/// Lets `iterations` packets arrive, and what comes with the last of them; returns the CPU time of
+/// as many.
+fn cost_of(net: &mut Internet, iterations: u64) -> Duration {
+    let begun = ThreadTime::now();
+    let mut arrived = 0;
+    while arrived < iterations {
+        arrived += run_batch(net);
+    }
+    begun.elapsed().mul_f64(iterations as f64 / arrived as f64)
+}
+
+/// An internet that has warmed up: every flow has its mappings, every buffer its memory.
+fn warm(mut net: Internet, flows: u64) -> Internet {
+    while net.trace().counts().delivered < 2 * flows.max(BATCH) {
+        run_batch(&mut net);
+    }
+    net
 }
 
 fn packets(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("packet");
-    group.throughput(Throughput::Elements(BATCH));
-    group.bench_function("floor: copied in and out", |bencher| {
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("floor: 1200 bytes copied in and out", |bencher| {
         let source = [7u8; LENGTH];
         let mut buffer = Vec::with_capacity(LENGTH);
         let mut out = [0u8; LENGTH];
         bencher.iter(|| {
-            for _ in 0..BATCH {
-                buffer.clear();
-                buffer.extend_from_slice(black_box(&source));
-                out.copy_from_slice(black_box(&buffer));
-                black_box(&out);
-            }
+            buffer.clear();
+            buffer.extend_from_slice(black_box(&source));
+            out.copy_from_slice(black_box(&buffer));
+            black_box(&mut out);
         });
     });
-    group.bench_function("direct", |bencher| {
-        let mut net = direct();
-        run_batch(&mut net);
-        bencher.iter(|| run_batch(&mut net));
+    group.bench_function("direct, one link", |bencher| {
+        let mut net = warm(direct(), 1);
+        bencher.iter_custom(|iterations| cost_of(&mut net, iterations));
     });
     for flows in [1, 10_000] {
-        group.bench_function(BenchmarkId::new("two NATs, four links", flows), |bencher| {
-            let mut net = through_two_nats(flows);
-            run_batch(&mut net);
-            bencher.iter(|| run_batch(&mut net));
+        let id = BenchmarkId::new("two filtering NATs, four links, flows", flows);
+        group.bench_function(id, |bencher| {
+            let mut net = warm(through_two_nats(flows as usize), flows);
+            bencher.iter_custom(|iterations| cost_of(&mut net, iterations));
         });
     }
     group.finish();

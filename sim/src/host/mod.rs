@@ -4,6 +4,6 @@ mod program;
 mod sockets;
 
 pub(crate) use program::{Alarm, Post};
-pub use program::{DEFAULT_HOP_LIMIT, Datagram, Input, Io, Program, ProgramId};
+pub use program::{Datagram, Input, Io, Program, ProgramId};
 pub use sockets::BindError;
 pub(crate) use sockets::Host;

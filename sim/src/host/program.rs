@@ -11,9 +11,7 @@ use std::time::Duration;
 use super::sockets::{BindError, Host};
 use crate::address::{Address, Endpoint, Family};
 use crate::engine::Stream;
-use crate::packet::{
-    IcmpErrorKind, LARGEST_UDP_PAYLOAD, Packet, PacketArena, PacketId, Payload, Slot, Transport,
-};
+use crate::packet::{IcmpErrorKind, LARGEST_UDP_PAYLOAD, PacketArena, PacketId, Payload, Slot};
 use crate::time::Time;
 
 /// A program that runs on a host. Given out when a program is attached.
@@ -200,18 +198,9 @@ impl Io<'_> {
 
     fn send_payload(&mut self, local: Endpoint, remote: Endpoint, payload: Payload) {
         let source = self.host.source_for(local, remote);
-        let packet = Packet {
-            // Numbered when it leaves the outbox.
-            id: PacketId(u64::MAX),
-            source,
-            destination: remote,
-            transport: Transport::Udp,
-            payload,
-            origin: self.host.node(),
-            translations: 0,
-            hop_limit: DEFAULT_HOP_LIMIT,
-        };
-        let slot = self.arena.insert(packet);
+        let slot = self
+            .arena
+            .insert_udp(source, remote, payload, self.host.node());
         self.outbox.push(slot);
     }
 
@@ -249,6 +238,3 @@ impl Io<'_> {
             .find(|address| address.family() == family)
     }
 }
-
-/// The hops a packet may take unless said otherwise (RFC 1700's recommendation for IPv4).
-pub const DEFAULT_HOP_LIMIT: u8 = 64;

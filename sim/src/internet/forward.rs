@@ -4,11 +4,13 @@
 use super::{Gateway, Internet, Node, What};
 use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
-use crate::host::{DEFAULT_HOP_LIMIT, Datagram, Input};
+use crate::host::{Datagram, Input};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
-use crate::packet::{IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Slot, Transport};
+use crate::packet::{
+    DEFAULT_HOP_LIMIT, IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Slot, Transport,
+};
 use crate::time::Time;
 use crate::topology::Route;
 use crate::trace::{Cause, DropReason, Event, Fate, Trace};
