@@ -8,13 +8,14 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::report::Format;
 
 /// An internet in one process: real ICE across every kind of NAT, on virtual time.
 #[derive(Parser)]
-#[command(name = "pinhole", version, about, max_term_width = 100)]
+#[command(name = "pinhole", version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     everywhere: Everywhere,
@@ -26,10 +27,16 @@ struct Cli {
 #[derive(Args, Clone, Copy)]
 struct Everywhere {
     /// What everything random is drawn from: one seed, one run
-    #[arg(long, global = true, default_value_t = 1, value_name = "N")]
+    #[arg(
+        long,
+        global = true,
+        default_value_t = 1,
+        value_name = "N",
+        help_heading = "Everywhere"
+    )]
     seed: u64,
     /// How results are printed: table, json or csv
-    #[arg(long, global = true, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(long, global = true, default_value_t = Format::Table, value_name = "FORMAT", help_heading = "Everywhere")]
     format: Format,
 }
 
@@ -56,7 +63,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     quiet_stacks();
     let done = match cli.command {
         Command::Call(args) => call::run(&args, cli.everywhere),
@@ -72,6 +79,43 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what is wrong with the command line, and what would be right, and ends the process.
+fn refuse(error: &clap::Error) -> ! {
+    // Errors only; help and the version are told on standard output.
+    if !matches!(
+        error.kind(),
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
+    ) {
+        error.exit();
+    }
+    let mut command = Cli::command();
+    command.build();
+    for word in std::env::args().skip(1) {
+        if let Some(inner) = command.find_subcommand(&word).cloned() {
+            command = inner;
+        }
+    }
+    let _ = error.print();
+    let names: Vec<String> = if error.kind() == ErrorKind::InvalidSubcommand {
+        command
+            .get_subcommands()
+            .map(|inner| inner.get_name().to_owned())
+            .collect()
+    } else {
+        command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .map(|name| format!("--{name}"))
+            .collect()
+    };
+    eprintln!(
+        "`{}` knows {}",
+        command.get_bin_name().unwrap_or("pinhole"),
+        names.join(", ")
+    );
+    std::process::exit(2)
 }
 
 /// A stack's panic is a finding in the result, and is told there. Ours are told as ever.

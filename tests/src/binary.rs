@@ -1,0 +1,48 @@
+//! The binary `pinhole`, as its users meet it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+/// The binary, built by the cargo that runs this test: a test alone doesn't build another
+/// package's binary.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "pinhole-scenarios",
+        "--bin",
+        "pinhole",
+    ]);
+    let mut profile = "debug";
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+        profile = "release";
+    }
+    let built = build.status().expect("cargo can be run");
+    assert!(built.success(), "the binary doesn't build");
+    // This test lies in <target>/<profile>/deps.
+    let test = std::env::current_exe().expect("a test knows where it lies");
+    let target = test.ancestors().nth(3).expect("a target directory");
+    target.join(profile).join("pinhole")
+});
+
+/// Runs `pinhole` with these arguments.
+pub fn pinhole<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
+    let mut command = Command::new(&*BINARY);
+    command.args(arguments);
+    command.output().expect("the binary can be run")
+}
+
+/// What a run printed to standard output.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("output is UTF-8")
+}
+
+/// What a run printed to standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("output is UTF-8")
+}
