@@ -70,6 +70,8 @@ pub struct Peer {
     config: PeerConfig,
     other: Option<ProgramId>,
     agent: Option<Guarded>,
+    /// When the agent wants to be woken.
+    agent_due: Option<Time>,
     gathering: Gathering,
     /// Candidates to be signaled with the description.
     untold: Vec<SignaledCandidate>,
@@ -90,6 +92,7 @@ impl Peer {
             config,
             other: None,
             agent: None,
+            agent_due: None,
             untold: Vec::new(),
             described: false,
             selected: None,
@@ -279,11 +282,15 @@ impl Peer {
                 .send(now, local, remote, &data.to_bytes(), io);
         }
         self.gathering.transmit(now, io);
-        let agent = self
+        self.agent_due = self
             .agent
             .as_mut()
             .and_then(|agent| agent.poll_timeout(now));
-        let times = [agent, self.gathering.poll_timeout(), self.next_data];
+        let times = [
+            self.agent_due,
+            self.gathering.poll_timeout(),
+            self.next_data,
+        ];
         io.wake_at(times.into_iter().flatten().min());
     }
 
@@ -331,7 +338,10 @@ impl Program for Peer {
             Input::Datagram(datagram) => self.receive(now, &datagram, io),
             Input::Wake => {
                 self.gathering.handle_timeout(now);
-                if let Some(agent) = &mut self.agent {
+                // Not for the sake of data or of a server: a stack may act on a wake of its own only.
+                if let Some(agent) = &mut self.agent
+                    && self.agent_due.is_some_and(|due| due <= now)
+                {
                     agent.handle_timeout(now);
                 }
             }
