@@ -61,6 +61,8 @@ pub struct Caller {
 
 /// A call that was made, with everything that can be asked about it.
 pub struct Call<'a> {
+    /// What was asked for.
+    pub config: CallConfig,
     /// What came of it.
     pub outcome: CallOutcome,
     /// The internet it happened on.
@@ -145,6 +147,7 @@ impl Caller {
         let failed_at = run(net, config, &wire, peers)?;
         let outcome = outcome(net, config, &wire, peers, failed_at);
         Ok(Call {
+            config: config.clone(),
             outcome,
             net,
             scene,

@@ -5,11 +5,13 @@ mod call;
 mod discovery;
 mod json;
 mod matrix;
+mod story;
 mod style;
 
 pub use call::call;
 pub use discovery::discovery;
 pub use matrix::matrix;
+pub use story::story;
 
 use std::fmt;
 use std::io;

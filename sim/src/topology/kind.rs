@@ -45,6 +45,17 @@ impl Kind {
         &self.0
     }
 
+    /// This kind with another edge at a place, counted from the inside.
+    ///
+    /// # Panics
+    ///
+    /// The kind has no such place.
+    pub fn with_edge(&self, place: usize, edge: Edge) -> Self {
+        let mut edges = self.0.clone();
+        edges[place] = edge;
+        Kind(edges)
+    }
+
     /// The thirteen kinds of a default matrix: `open`, two firewalls, the nine NATs,
     /// `udp-blocked`.
     pub fn all() -> Vec<Kind> {

@@ -315,6 +315,14 @@ impl Topology {
         }
     }
 
+    /// What stands in a gateway, from the inside out; nothing, in a host or a router.
+    pub fn devices(&self, node: NodeId) -> &[Device] {
+        match &self.plan(node).kind {
+            NodeKind::Gateway { devices, .. } => devices,
+            NodeKind::Host | NodeKind::Router { .. } => &[],
+        }
+    }
+
     /// The mapping and filtering behaviour of a gateway's NAT, if it has one.
     pub fn nat_behaviour(&self, node: NodeId) -> Option<(Mapping, Filtering)> {
         self.nat_config(node)
@@ -323,10 +331,7 @@ impl Topology {
 
     /// What a gateway's NAT is told to do, if it has one.
     pub fn nat_config(&self, node: NodeId) -> Option<&NatConfig> {
-        let NodeKind::Gateway { devices, .. } = &self.plan(node).kind else {
-            return None;
-        };
-        devices.iter().find_map(|device| match device {
+        self.devices(node).iter().find_map(|device| match device {
             Device::Nat(config) => Some(config),
             _ => None,
         })

@@ -123,6 +123,11 @@ impl Recording {
         &self.packets
     }
 
+    /// Every packet's number, in the order of sending.
+    pub fn ids(&self) -> impl Iterator<Item = PacketId> + use<> {
+        (0..self.packets.len() as u64).map(PacketId)
+    }
+
     /// One packet as it was when it was sent.
     pub fn packet(&self, id: PacketId) -> &PacketRecord {
         &self.packets[id.index()]

@@ -1,0 +1,151 @@
+//! Who is where: the hosts, their gateways and what those do, the servers.
+
+use pinhole::firewall::Rule;
+use pinhole::topology::Device;
+use pinhole::{Family, NodeId};
+
+use super::evidence::Evidence;
+use super::story::{Chapter, Sentence};
+use super::words;
+use crate::call::Side;
+
+pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
+    let mut sentences = vec![hosts(evidence)];
+    sentences.extend(gateways(evidence));
+    sentences.push(servers(evidence));
+    Chapter {
+        title: "Who is where",
+        sentences: sentences.into_iter().map(Sentence::still).collect(),
+    }
+}
+
+fn hosts(evidence: &Evidence<'_>) -> String {
+    let scene = &evidence.call.scene;
+    let [a, b] = Side::BOTH.map(|side| {
+        let addresses = addresses(evidence, scene.hosts[side.index()]);
+        let stack = evidence.call.config.stacks[side.index()];
+        let behind = names(evidence, &scene.edges[side.index()]);
+        let name = side.name();
+        (
+            format!("{name} is at {addresses}"),
+            format!("behind {behind}"),
+            stack,
+        )
+    });
+    let mut text = if scene.edges[0] == scene.edges[1] {
+        format!("{} and {}, both {}.", a.0, b.0, a.1)
+    } else {
+        format!("{}, {}; {}, {}.", a.0, a.1, b.0, b.1)
+    };
+    text += &if a.2 == b.2 {
+        format!(" Both run the ICE stack `{}`.", a.2)
+    } else {
+        format!(" a runs the ICE stack `{}`, b `{}`.", a.2, b.2)
+    };
+    text
+}
+
+fn addresses(evidence: &Evidence<'_>, node: NodeId) -> String {
+    let addresses = evidence.topology().addresses(node);
+    words::list(
+        &addresses
+            .map(|address| address.to_string())
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn names(evidence: &Evidence<'_>, nodes: &[NodeId]) -> String {
+    let names = nodes.iter().map(|node| evidence.name(*node).to_owned());
+    words::list(&names.collect::<Vec<_>>())
+}
+
+/// A sentence for each sort of gateway.
+fn gateways(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut sorts: Vec<(Does, Vec<NodeId>)> = Vec::new();
+    let mut seen: Vec<NodeId> = Vec::new();
+    for node in evidence.call.scene.edges.iter().flatten().copied() {
+        if seen.contains(&node) {
+            continue;
+        }
+        seen.push(node);
+        let does = behaviour(evidence, node);
+        match sorts.iter_mut().find(|(known, _)| *known == does) {
+            Some((_, nodes)) => nodes.push(node),
+            None => sorts.push((does, vec![node])),
+        }
+    }
+    let sentence = |(does, nodes): (Does, Vec<NodeId>)| {
+        let who = nodes.iter().map(|node| {
+            let name = evidence.name(*node);
+            match addresses(evidence, *node).as_str() {
+                "" => name.to_owned(),
+                outside => format!("{name} ({outside})"),
+            }
+        });
+        let who = words::list(&who.collect::<Vec<_>>());
+        let is = match nodes.len() {
+            1 => format!("is a {}", does.noun),
+            _ => format!("are {}s", does.noun),
+        };
+        format!("{who} {is}{}", does.rest)
+    };
+    sorts.into_iter().map(sentence).collect()
+}
+
+/// What a gateway is, and what it does to packets.
+#[derive(PartialEq)]
+struct Does {
+    noun: &'static str,
+    rest: String,
+}
+
+/// What a gateway does to packets, device by device.
+fn behaviour(evidence: &Evidence<'_>, node: NodeId) -> Does {
+    let devices = evidence.topology().devices(node);
+    let noun = match devices {
+        [] => "plain router",
+        [Device::Nat(_), ..] => "NAT",
+        [Device::Firewall(_) | Device::Rules(_), ..] => "firewall",
+        [Device::Custom(_), ..] => "device of its owner's own",
+    };
+    let does = devices.iter().map(|device| match device {
+        Device::Nat(config) => format!(
+            " Mapping: {}. Filtering: {}.",
+            words::mapping(config.mapping),
+            words::filtering(config.filtering)
+        ),
+        Device::Firewall(config) => {
+            let guarded = match config.family {
+                Some(Family::V6) => " of IPv6",
+                Some(Family::V4) => " of IPv4",
+                None => "",
+            };
+            let filtering = words::filtering(config.filtering);
+            format!(" Filtering{guarded}: {filtering}.")
+        }
+        Device::Rules(rules) if rules.0.first() == Some(&Rule::deny_udp()) => {
+            " No UDP passes, in or out.".to_owned()
+        }
+        Device::Rules(rules) => format!(" It has {}.", words::count(rules.0.len(), "fixed rule")),
+        Device::Custom(_) => String::new(),
+    });
+    let does: String = does.collect();
+    let rest = match devices {
+        [] => ": nothing is translated or filtered.".to_owned(),
+        _ => format!(".{does}"),
+    };
+    Does { noun, rest }
+}
+
+fn servers(evidence: &Evidence<'_>) -> String {
+    let scene = &evidence.call.scene;
+    let at = |node| addresses(evidence, node);
+    let relays = match scene.turn {
+        Some(turn) => format!("A TURN server at {} relays.", at(turn)),
+        None => "No TURN server relays.".to_owned(),
+    };
+    format!(
+        "A STUN server at {} tells clients which address it sees. {relays}",
+        at(scene.stun)
+    )
+}

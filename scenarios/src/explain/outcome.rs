@@ -1,0 +1,196 @@
+//! What came of it, and who decided.
+
+use pinhole::Time;
+
+use super::evidence::Evidence;
+use super::journey::{Journey, What};
+use super::story::{Chapter, Sentence};
+use super::words;
+use crate::call::{Call, Connection, Milestone, Neighbourhood, PathClass, Peer, Side};
+
+/// The story in one line.
+pub(super) fn title(call: &Call<'_>) -> String {
+    let [a, b] = &call.config.kinds;
+    let who = match call.config.neighbourhood {
+        Neighbourhood::Apart => format!("a ({a}) calls b ({b})"),
+        Neighbourhood::SameLan => format!("a calls b, both on one network ({a})"),
+        Neighbourhood::IsolatedLan => {
+            format!("a calls b, both on one network ({a}) that keeps its hosts apart")
+        }
+    };
+    match &call.outcome.connection {
+        Some(connection) => format!(
+            "{who}: connected after {}, {}",
+            words::time(connection.at),
+            connection.path_class.name()
+        ),
+        None => format!("{who}: no connection"),
+    }
+}
+
+pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
+    let call = evidence.call;
+    let mut sentences = Vec::new();
+    for finding in &call.outcome.findings {
+        sentences.push(Sentence::still(format!(
+            "{}'s ICE stack {} broke down (it panicked): {:?}. It did nothing from then on.",
+            finding.side.name(),
+            finding.stack,
+            finding.panic
+        )));
+    }
+    match &call.outcome.connection {
+        Some(connection) => sentences.extend(connected(evidence, connection)),
+        None => sentences.push(failed(evidence)),
+    }
+    Chapter {
+        title: "Outcome",
+        sentences,
+    }
+}
+
+fn milestones<'e>(evidence: &'e Evidence<'_>, side: Side) -> &'e [(Time, Milestone)] {
+    let call = evidence.call;
+    call.net
+        .program::<Peer>(call.peers[side.index()])
+        .milestones()
+}
+
+fn connected(evidence: &Evidence<'_>, connection: &Connection) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for side in Side::BOTH {
+        sentences.extend(selected(evidence, side));
+    }
+    sentences.sort_by_key(|sentence| sentence.time);
+    let meaning = match connection.path_class {
+        PathClass::Direct => "no NAT rewrites it, no relay carries it",
+        PathClass::Reflexive => "NATs rewrite its addresses, no relay carries it",
+        PathClass::Relayed => "a TURN server carries it",
+    };
+    let proof = Side::BOTH.into_iter().flat_map(|side| {
+        let arrived = |journey: &&Journey| {
+            journey.sender == side
+                && journey.what == What::Data
+                && journey.arrival(evidence).is_some()
+        };
+        let first = evidence.journeys.iter().find(arrived);
+        first
+            .into_iter()
+            .flat_map(|journey| journey.packets.clone())
+    });
+    let text = format!(
+        "Data has arrived both ways. Its path is {}: {meaning}.",
+        connection.path_class.name()
+    );
+    sentences.push(Sentence::at(connection.at, text, proof));
+    sentences
+}
+
+/// What a side settled on, and what else it could have had.
+fn selected(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
+    let selections = || {
+        milestones(evidence, side)
+            .iter()
+            .filter_map(|(time, milestone)| match milestone {
+                Milestone::Selected { local, remote } => Some((*time, *local, *remote)),
+                _ => None,
+            })
+    };
+    let (time, local, remote) = selections().last()?;
+    // Pairs of the side whose check was answered by then.
+    let mut answered: Vec<(pinhole::Endpoint, pinhole::Endpoint)> = Vec::new();
+    let mut proof = Vec::new();
+    for check in evidence
+        .journeys
+        .iter()
+        .filter(|journey| journey.sender == side && journey.is_check())
+    {
+        let answer = evidence.journeys.iter().find(|answer| {
+            answer.what == What::Answer
+                && answer.identity == check.identity
+                && answer.arrival(evidence).is_some_and(|end| end.time <= time)
+        });
+        let Some(answer) = answer else { continue };
+        let pair = (check.from, check.to);
+        if pair == (local.into(), remote.into()) {
+            proof.extend([check.first(), answer.last()]);
+        }
+        if !answered.contains(&pair) {
+            answered.push(pair);
+        }
+    }
+    let name = side.name();
+    let why = match answered.len() {
+        0 => String::new(),
+        1 => ", its only pair answered so far".to_owned(),
+        many => format!(", one of {many} pairs answered so far"),
+    };
+    let verb = match side {
+        Side::A => "nominates",
+        Side::B => "settles on",
+    };
+    let before = match selections().count() {
+        1 => String::new(),
+        times => format!(
+            " at last, after {}",
+            words::count(times - 1, "other choice")
+        ),
+    };
+    let text = format!("{name} {verb} {local} to {remote}{before}{why}.");
+    Some(Sentence::at(time, text, proof))
+}
+
+fn failed(evidence: &Evidence<'_>) -> Sentence {
+    let gave_up = Side::BOTH.map(|side| {
+        let failed = milestones(evidence, side)
+            .iter()
+            .find(|(_, milestone)| *milestone == Milestone::Failed);
+        failed.map(|(time, _)| *time)
+    });
+    let answered: usize = Side::BOTH
+        .into_iter()
+        .map(|side| answered_checks(evidence, side))
+        .sum();
+    let checks = evidence
+        .journeys
+        .iter()
+        .filter(|journey| journey.is_check())
+        .count();
+    let fruit = match answered {
+        0 => format!(
+            "None of {} got an answer through.",
+            words::count(checks, "check")
+        ),
+        some => format!(
+            "{some} of {} got an answer through.",
+            words::count(checks, "check")
+        ),
+    };
+    match gave_up {
+        [Some(a), Some(b)] => {
+            let text = format!(
+                "{fruit} a gives up at {}, b at {}: there is no path.",
+                words::time(a),
+                words::time(b)
+            );
+            Sentence::at(a.max(b), text, [])
+        }
+        _ => {
+            let end = evidence.call.config.until;
+            let text = format!("{fruit} No data has arrived both ways: there is no path.");
+            Sentence::at(evidence.call.net.now().min(end), text, [])
+        }
+    }
+}
+
+/// How many of a side's checks had their answer arrive.
+fn answered_checks(evidence: &Evidence<'_>, side: Side) -> usize {
+    let answers = evidence.journeys.iter();
+    answers
+        .filter(|journey| {
+            journey.what == What::Answer
+                && journey.sender == side.other()
+                && journey.arrival(evidence).is_some()
+        })
+        .count()
+}
