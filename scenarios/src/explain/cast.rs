@@ -142,7 +142,7 @@ fn servers(evidence: &Evidence<'_>) -> String {
     let at = |node| addresses(evidence, node);
     let relays = match scene.turn {
         Some(turn) => format!("A TURN server at {} relays.", at(turn)),
-        None => "No TURN server relays.".to_owned(),
+        None => "There is no TURN server.".to_owned(),
     };
     format!(
         "A STUN server at {} tells clients which address it sees. {relays}",

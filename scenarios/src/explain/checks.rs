@@ -40,9 +40,10 @@ pub(super) fn chapter(evidence: &Evidence<'_>, terms: &mut Terms) -> Chapter {
         .filter(|group| !group.is_relayed(evidence))
         .count();
     let rest = groups.split_off(direct.min(MOST_GROUPS));
+    groups.sort_by_key(|group| group.journeys[0].began(evidence));
     let mut sentences: Vec<Sentence> = groups
         .iter()
-        .map(|group| group.sentence(evidence, &useful))
+        .map(|group| group.sentence(evidence, terms, &useful))
         .collect();
     for journey in through {
         sentences.push(got_through(evidence, terms, journey));
@@ -55,9 +56,11 @@ pub(super) fn chapter(evidence: &Evidence<'_>, terms: &mut Terms) -> Chapter {
     }
 }
 
+/// What is left, in one sentence.
 fn the_rest(evidence: &Evidence<'_>, rest: &[Group<'_>]) -> Option<Sentence> {
-    let packets: Vec<PacketId> = rest.iter().flat_map(Group::packets).collect();
-    let first = rest.first()?.journeys[0].began(evidence);
+    if rest.is_empty() {
+        return None;
+    }
     let mut places: Vec<String> = Vec::new();
     for group in rest {
         let place = evidence.call.net.place_name(group.reason.place());
@@ -65,13 +68,21 @@ fn the_rest(evidence: &Evidence<'_>, rest: &[Group<'_>]) -> Option<Sentence> {
             places.push(place);
         }
     }
-    let text = format!(
-        "{} over relays or of rarer kinds {} dropped at {}.",
-        words::count(packets.len(), "packet"),
-        if packets.len() == 1 { "is" } else { "are" },
-        words::list(&places)
-    );
-    Some(Sentence::at(first, text, packets))
+    let packets: Vec<PacketId> = rest.iter().flat_map(Group::packets).collect();
+    let over = if rest.iter().all(|group| group.is_relayed(evidence)) {
+        " over relays"
+    } else {
+        ""
+    };
+    let (number, is) = match packets.len() {
+        1 => ("1 more packet".to_owned(), "is"),
+        many => (format!("{many} more packets"), "are"),
+    };
+    let places = words::list(&places);
+    let mut sentence = Sentence::still(format!("{number}{over} {is} dropped at {places}."));
+    sentence.packets = packets;
+    sentence.packets.sort_unstable();
+    Some(sentence)
 }
 
 /// The first check of a side that got to the other without a relay: on the pair that carried its
@@ -96,6 +107,12 @@ fn got_through(evidence: &Evidence<'_>, terms: &mut Terms, journey: &Journey) ->
     let (sender, other) = (journey.sender.name(), journey.sender.other().name());
     let mut proof = journey.packets.clone();
     let mut text = format!("{sender}'s check to {} gets through.", journey.to);
+    let turned = |crossing: &&Crossing| !crossing.inward && crossing.comes_in();
+    let crossings = &evidence.life(journey.last()).crossings;
+    if let Some(turned) = crossings.iter().find(turned) {
+        let nat = evidence.name(turned.gateway);
+        text += &format!(" {nat} turns it around (hairpinning).");
+    }
     let pinholes = evidence.let_in_by(journey.last());
     for (crossing, opening) in &pinholes {
         proof.push(opening.packet);

@@ -7,7 +7,7 @@ use pinhole::{Endpoint, Filtering, NodeId};
 use super::evidence::{Crossing, Evidence, Opening};
 use super::journey::{Journey, What};
 use super::story::Sentence;
-use super::words;
+use super::words::{self, Terms};
 use crate::call::Side;
 
 /// Journeys that ended for one reason at one place.
@@ -117,10 +117,11 @@ impl Group<'_> {
     pub(super) fn sentence(
         &self,
         evidence: &Evidence<'_>,
+        terms: &mut Terms,
         useful: &[(Crossing, Opening)],
     ) -> Sentence {
         let mut text = match filtered(&self.reason) {
-            Some(filtered) => self.filter_sentence(evidence, filtered),
+            Some(filtered) => self.filter_sentence(evidence, terms, filtered),
             None => self.other_sentence(evidence),
         };
         if let Some(opened) = self.opened(evidence, useful) {
@@ -130,44 +131,65 @@ impl Group<'_> {
         Sentence::at(began, text, self.packets())
     }
 
-    fn filter_sentence(&self, evidence: &Evidence<'_>, filtered: Filtered) -> String {
-        let gateway = evidence.name(filtered.by);
+    fn filter_sentence(
+        &self,
+        evidence: &Evidence<'_>,
+        terms: &mut Terms,
+        filtered: Filtered,
+    ) -> String {
+        let (gateway, what) = (evidence.name(filtered.by), self.what());
         let other = self.sender().other().name();
+        let (remote, filtering) = (filtered.remote, filtered.filtering);
+        let key = looked_at(filtering, remote);
+        if self.opens_later(evidence, filtered) {
+            return format!("{gateway} drops {what}: {other} has sent nothing to {key} yet.");
+        }
         let come = match self.count() {
             1 => "it comes",
             _ => "they come",
         };
-        let mut text = format!("{gateway} drops {}:", self.what());
-        let remote = filtered.remote;
-        let key = looked_at(filtered.filtering, remote);
         let near = self.near_misses(evidence, filtered);
-        let later = self.opens_later(evidence, filtered);
+        let near = near.iter().map(|opening| opening.remote);
         let unwrapped = self.journeys.iter().find(|journey| !journey.relayed);
         let shift = unwrapped
             .and_then(|journey| evidence.shift(journey.first()))
             .filter(|shift| shift.used == remote);
-        let anew = shift.map_or_else(String::new, |shift| {
-            format!(
-                ", a port that {} took for this destination. The STUN server saw {}",
-                evidence.name(shift.nat),
-                shift.advertised.port
-            )
-        });
-        let filtering = filtered.filtering;
-        text += &match (near.first(), shift) {
-            _ if later => format!(" {other} has sent nothing to {key} yet."),
-            (Some(near), Some(shift)) if near.remote == shift.advertised => format!(
-                " {come} from {remote}{anew}: there {other} has sent to, and the filter ({filtering}) \
-                 looks at the port."
+        let why = match (shift, near.clone().next()) {
+            (Some(shift), Some(_)) if near.clone().any(|sent_to| sent_to == shift.advertised) => {
+                let nat = evidence.name(shift.nat);
+                let (used, told) = (remote.port, shift.advertised.port);
+                let mut why = format!(
+                    "{come} from port {used} of {}, which {nat} took for this destination. {other} \
+                     was told {told}",
+                    remote.address
+                );
+                // Once is enough.
+                why += &if terms.is_new("advertised port") {
+                    format!(
+                        ", which the STUN server saw, and has sent there: the filter ({filtering}) \
+                         looks at ports too"
+                    )
+                } else {
+                    " and has sent there".to_owned()
+                };
+                why
+            }
+            (_, Some(sent_to)) => format!(
+                "{come} from {remote}, and {other} has sent to {} there: the filter ({filtering}) \
+                 looks at ports too",
+                sent_to.port
             ),
-            (Some(near), _) => format!(
-                " {come} from {remote}{anew}. {other} has sent to {} there, not to {}, and the \
-                 filter ({filtering}) looks at the port.",
-                near.remote.port, remote.port
+            (Some(shift), None) => format!(
+                "{come} from {remote}, a port that {} took for this destination, and {other} has \
+                 sent nothing to {key}",
+                evidence.name(shift.nat)
             ),
-            (None, _) => format!(" {come} from {remote}{anew}. {other} has sent nothing to {key}."),
+            (None, None) if filtering == Filtering::AddressAndPortDependent => {
+                format!("{come} from {remote}, where {other} has sent nothing")
+            }
+            (None, None) => format!("{come} from {remote}, and {other} has sent nothing to {key}"),
         };
-        text
+        format!("{gateway} drops {what}: {why}.")
     }
 
     fn other_sentence(&self, evidence: &Evidence<'_>) -> String {
@@ -200,12 +222,11 @@ impl Group<'_> {
                  that came from inside (no hairpinning).",
                 at(nat)
             ),
-            DropReason::UdpBlocked { firewall, rule } => format!(
-                "{} lets no UDP pass (its rule {rule}) and drops {what}.",
-                at(firewall)
-            ),
+            reason @ DropReason::UdpBlocked { .. } => {
+                format!("{} and drops {what}.", why(evidence, &reason))
+            }
             reason => {
-                let why = reason.sentence(evidence.topology());
+                let why = why(evidence, &reason);
                 let (first, rest) = what.split_at(1);
                 format!("{}{rest}: {why}.", first.to_uppercase())
             }
@@ -293,12 +314,28 @@ impl Group<'_> {
         };
         let (crossing, opening) = useful.iter().find(is_ours)?;
         let filtering = evidence.filter_at(crossing)?;
+        let it = match self.count() {
+            1 => "it",
+            _ => "the first",
+        };
         Some(format!(
-            " But on its way out it opened a pinhole in {}: from now on, what comes from {} may \
-             come in.",
+            " But on its way out {it} opened a pinhole in {}: from now on, what comes from {} may \
+             come in to {}.",
             evidence.name(opening.by),
-            looked_at(filtering, opening.remote)
+            looked_at(filtering, opening.remote),
+            self.sender().name()
         ))
+    }
+}
+
+/// Why something was dropped, as a clause that names who did it.
+pub(super) fn why(evidence: &Evidence<'_>, reason: &DropReason) -> String {
+    match *reason {
+        DropReason::UdpBlocked { firewall, rule } => {
+            let firewall = evidence.name(firewall);
+            format!("{firewall} lets no UDP pass (its rule {rule})")
+        }
+        reason => reason.sentence(evidence.topology()),
     }
 }
 

@@ -4,6 +4,7 @@ use pinhole::packet::PacketId;
 use pinhole::trace::DropReason;
 use pinhole::{Endpoint, NodeId, Time};
 
+use super::drops;
 use super::evidence::Evidence;
 use super::message::{Message, Method};
 use super::story::{Chapter, Sentence};
@@ -129,7 +130,7 @@ fn unanswered(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
     let (first, reason) = (*packets.iter().min()?, *reasons.first()?);
     let same = reasons.iter().all(|other| other.code() == reason.code());
     let why = if same {
-        reason.sentence(evidence.topology())
+        drops::why(evidence, &reason)
     } else {
         "dropped on the way".to_owned()
     };

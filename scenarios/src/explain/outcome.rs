@@ -39,10 +39,16 @@ pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
             finding.panic
         )));
     }
-    match &call.outcome.connection {
-        Some(connection) => sentences.extend(connected(evidence, connection)),
-        None => sentences.push(failed(evidence)),
-    }
+    let mut choices: Vec<Sentence> = Side::BOTH
+        .into_iter()
+        .filter_map(|side| selected(evidence, side))
+        .collect();
+    choices.sort_by_key(|sentence| sentence.time);
+    sentences.extend(choices);
+    sentences.push(match &call.outcome.connection {
+        Some(connection) => connected(evidence, connection),
+        None => failed(evidence),
+    });
     Chapter {
         title: "Outcome",
         sentences,
@@ -56,34 +62,26 @@ fn milestones<'e>(evidence: &'e Evidence<'_>, side: Side) -> &'e [(Time, Milesto
         .milestones()
 }
 
-fn connected(evidence: &Evidence<'_>, connection: &Connection) -> Vec<Sentence> {
-    let mut sentences = Vec::new();
-    for side in Side::BOTH {
-        sentences.extend(selected(evidence, side));
-    }
-    sentences.sort_by_key(|sentence| sentence.time);
+fn connected(evidence: &Evidence<'_>, connection: &Connection) -> Sentence {
     let meaning = match connection.path_class {
-        PathClass::Direct => "no NAT rewrites it, no relay carries it",
-        PathClass::Reflexive => "NATs rewrite its addresses, no relay carries it",
+        PathClass::Direct => "no NAT rewrites its addresses, no relay carries it",
+        PathClass::Reflexive => "its addresses are rewritten on the way, no relay carries it",
         PathClass::Relayed => "a TURN server carries it",
     };
-    let proof = Side::BOTH.into_iter().flat_map(|side| {
-        let arrived = |journey: &&Journey| {
+    let first = |side| {
+        evidence.journeys.iter().find(move |journey| {
             journey.sender == side
                 && journey.what == What::Data
                 && journey.arrival(evidence).is_some()
-        };
-        let first = evidence.journeys.iter().find(arrived);
-        first
-            .into_iter()
-            .flat_map(|journey| journey.packets.clone())
-    });
+        })
+    };
+    let firsts = Side::BOTH.into_iter().filter_map(first);
+    let proof = firsts.flat_map(|journey: &Journey| journey.packets.clone());
     let text = format!(
         "Data has arrived both ways. Its path is {}: {meaning}.",
         connection.path_class.name()
     );
-    sentences.push(Sentence::at(connection.at, text, proof));
-    sentences
+    Sentence::at(connection.at, text, proof)
 }
 
 /// What a side settled on, and what else it could have had.
@@ -125,18 +123,21 @@ fn selected(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
         1 => ", its only pair answered so far".to_owned(),
         many => format!(", one of {many} pairs answered so far"),
     };
-    let verb = match side {
-        Side::A => "nominates",
-        Side::B => "settles on",
+    let nomination = evidence.journeys.iter().find(|journey| {
+        journey.sender == side
+            && journey.what == What::Check { nominates: true }
+            && (journey.from, journey.to) == (local.into(), remote.into())
+    });
+    proof.extend(nomination.map(|check| check.first()));
+    let verb = match nomination {
+        Some(_) => "nominates",
+        None => "settles on",
     };
-    let before = match selections().count() {
-        1 => String::new(),
-        times => format!(
-            " at last, after {}",
-            words::count(times - 1, "other choice")
-        ),
+    let finally = match selections().count() {
+        1 => "",
+        _ => "In the end ",
     };
-    let text = format!("{name} {verb} {local} to {remote}{before}{why}.");
+    let text = format!("{finally}{name} {verb} {local} to {remote}{why}.");
     Some(Sentence::at(time, text, proof))
 }
 

@@ -171,7 +171,7 @@ fn costs(evidence: &Evidence<'_>, ways: &[Relayed<'_>]) -> Vec<Sentence> {
         );
         Sentence::at(way.data.began(evidence), text, proof)
     };
-    match all.as_slice() {
+    let mut sentences = match all.as_slice() {
         [(a, cost), (b, other)] if cost == other => {
             let mut sentence = told("Each side's".to_owned(), a, cost);
             sentence.packets.extend(&b.data.packets);
@@ -181,7 +181,9 @@ fn costs(evidence: &Evidence<'_>, ways: &[Relayed<'_>]) -> Vec<Sentence> {
             .iter()
             .map(|(way, cost)| told(format!("{}'s", way.data.sender.name()), way, cost))
             .collect(),
-    }
+    };
+    sentences.sort_by_key(|sentence: &Sentence| sentence.time);
+    sentences
 }
 
 /// How long a check of this side took to the gateway whose filter dropped it.

@@ -1,1 +1,461 @@
-//! Stories of real calls.
+//! Stories of real calls, held against the recording they were told from. What is expected is
+//! looked up in the records themselves, by other means than the stories' own.
+
+use pinhole::packet::PacketId;
+use pinhole::topology::Kind;
+use pinhole::trace::{Event, Fate, Record};
+use pinhole::{Address, Endpoint};
+
+use super::{Sentence, Story, explain, words};
+use crate::call::{
+    Call, CallConfig, Caller, Finding, Milestone, Neighbourhood, Peer, Side, TurnOffer,
+};
+use crate::ice::{CandidateType, Stack};
+use crate::report;
+
+fn config(a: &str, b: &str, turn: &str) -> CallConfig {
+    CallConfig {
+        turn: turn.parse::<TurnOffer>().unwrap(),
+        ..CallConfig::new(a.parse().unwrap(), b.parse().unwrap())
+    }
+}
+
+/// Makes the call, tells it, and looks at both.
+fn told<R>(config: &CallConfig, look: impl FnOnce(&Call<'_>, &Story) -> R) -> R {
+    let mut caller = Caller::recording();
+    let call = caller.call(config).unwrap();
+    let story = explain(&call);
+    look(&call, &story)
+}
+
+/// The one sentence that has all of these words.
+fn only<'s>(story: &'s Story, words: &[&str]) -> &'s Sentence {
+    let fits = |sentence: &&Sentence| words.iter().all(|word| sentence.text.contains(word));
+    let found: Vec<&Sentence> = story.sentences().filter(fits).collect();
+    assert_eq!(found.len(), 1, "{words:?} in {story:#?}");
+    found[0]
+}
+
+fn has(story: &Story, words: &str) -> bool {
+    story
+        .sentences()
+        .any(|sentence| sentence.text.contains(words))
+}
+
+fn records<'c>(call: &'c Call<'_>) -> &'c [Record] {
+    call.net.trace().recording().unwrap().records()
+}
+
+fn address(call: &Call<'_>, node: &str) -> Address {
+    call.net.address(call.net.topology().find(node).unwrap())
+}
+
+/// The external endpoint that a NAT first mapped something to that was sent to this address.
+fn mapped_toward(call: &Call<'_>, nat: &str, remote: Address) -> Endpoint {
+    let mapped = |record: &Record| match record.event {
+        Event::Mapped {
+            nat: by, external, ..
+        } => (call.net.name(by) == nat && record.destination.address == remote).then_some(external),
+        _ => None,
+    };
+    records(call).iter().find_map(mapped).unwrap()
+}
+
+/// Packets that ended for this reason at this node.
+fn dropped_at(call: &Call<'_>, node: &str, code: &str) -> Vec<PacketId> {
+    let ended = |record: &Record| match record.event {
+        Event::Ended(Fate::Dropped(reason)) => (reason.code() == code
+            && call.net.place_name(reason.place()) == node)
+            .then_some(record.packet),
+        _ => None,
+    };
+    records(call).iter().filter_map(ended).collect()
+}
+
+#[test]
+fn two_symmetric_nats_without_a_relay_fail_by_name_filter_and_port() {
+    told(
+        &config("nat:apdm/apdf", "nat:apdm/apdf", "off"),
+        |call, story| {
+            let (a, b) = (address(call, "a.nat"), address(call, "b.nat"));
+            let stun = address(call, "stun");
+            for (own, other, sender, from) in
+                [("a.nat", "b.nat", "b", a), ("b.nat", "a.nat", "a", b)]
+            {
+                let advertised = mapped_toward(call, other, stun);
+                let used = mapped_toward(call, other, from);
+                assert_ne!(advertised, used);
+                let dropped = dropped_at(call, own, "filtered_by_nat");
+                let drops = format!("{own} drops {sender}'s {} checks", dropped.len());
+                let sentence = only(story, &[&drops]);
+                assert_eq!(sentence.packets, dropped);
+                for part in [advertised.port, used.port] {
+                    assert!(
+                        sentence.text.contains(&part.to_string()),
+                        "{}",
+                        sentence.text
+                    );
+                }
+                assert!(sentence.text.contains(other), "{}", sentence.text);
+            }
+            only(story, &["the filter (apdf) looks at ports"]);
+            assert!(story.title.ends_with("no connection"));
+        },
+    );
+}
+
+/// One NAT's filter alone doesn't do: the other NAT's drops the answers. The call itself says so.
+#[test]
+fn what_is_said_to_help_was_tried() {
+    let (tight, loose) = ("nat:apdm/apdf", "nat:apdm/adf");
+    let outcome = |a, b, turn| {
+        let outcome = Caller::new().call(&config(a, b, turn)).unwrap().outcome;
+        let after = outcome
+            .connection
+            .map(|connection| words::time(connection.at));
+        after.map(|after| (after, outcome.path_class().unwrap().name()))
+    };
+    told(&config(tight, tight, "off"), |_, story| {
+        assert_eq!(outcome(loose, tight, "off"), None);
+        let (after, class) = outcome(loose, loose, "off").unwrap();
+        let both = format!("adf at a.nat with adf at b.nat: connected after {after}, {class}");
+        only(
+            story,
+            &[
+                "Not enough alone (tried): filtering by addresses only (adf)",
+                &both,
+            ],
+        );
+        let (after, class) = outcome(tight, tight, "udp").unwrap();
+        only(
+            story,
+            &[
+                "TURN server (over udp)",
+                &format!("connected after {after}, {class}"),
+            ],
+        );
+    });
+}
+
+#[test]
+fn a_relay_is_told_with_its_borrower_its_permission_and_its_price() {
+    told(
+        &config("nat:apdm/apdf", "nat:apdm/apdf", "udp"),
+        |call, story| {
+            for side in Side::BOTH {
+                let peer = call.net.program::<Peer>(call.peers[side.index()]);
+                let relayed = peer
+                    .candidates()
+                    .find(|candidate| candidate.kind == CandidateType::Relayed);
+                let relayed = relayed.unwrap().address.to_string();
+                let (name, other) = (side.name(), side.other().name());
+                only(story, &[&format!("The TURN server lends it {relayed}")]);
+                let through = only(
+                    story,
+                    &[&format!("{other}'s check to {relayed}, lent to {name}")],
+                );
+                let outside = address(call, &format!("{other}.nat"));
+                let permitted = format!("{name} had permitted {outside} there");
+                assert!(through.text.contains(&permitted), "{}", through.text);
+            }
+            let cost = only(story, &["by this detour", "bytes more a packet"]);
+            let recording = call.net.trace().recording().unwrap();
+            let mut lengths: Vec<u32> = cost
+                .packets
+                .iter()
+                .map(|id| recording.packet(*id).wire_length)
+                .collect();
+            lengths.retain(|length| *length < 140);
+            let extra = lengths.iter().max().unwrap() - lengths.iter().min().unwrap();
+            assert!(
+                cost.text.contains(&format!("{extra} bytes")),
+                "{}",
+                cost.text
+            );
+            only(story, &["Without the TURN server. Tried: no connection."]);
+        },
+    );
+}
+
+#[test]
+fn a_hole_is_punched_by_a_check_that_is_dropped_itself() {
+    told(
+        &config("nat:eim/apdf", "nat:eim/apdf", "off"),
+        |call, story| {
+            let stun = address(call, "stun");
+            let advertised = mapped_toward(call, "a.nat", stun);
+            let opener = records(call).iter().find(|record| {
+                matches!(record.event, Event::Opened { by, remote, .. }
+                if call.net.name(by) == "b.nat" && remote == advertised)
+            });
+            let opener = opener.unwrap().packet;
+            let punch = only(story, &["it opened a pinhole in b.nat"]);
+            assert_eq!(punch.packets, [opener]);
+            let may = format!("what comes from {advertised} may come in to b");
+            assert!(punch.text.contains(&may), "{}", punch.text);
+            let through = only(
+                story,
+                &[
+                    "a's check",
+                    "gets through",
+                    "b.nat lets it in thanks to b's check",
+                ],
+            );
+            assert!(through.packets.contains(&opener));
+            assert!(through.time > punch.time);
+        },
+    );
+}
+
+#[test]
+fn where_nothing_filters_nothing_is_dropped() {
+    told(&config("open", "open", "off"), |_, story| {
+        assert!(story.title.contains("direct"));
+        assert!(!has(story, "drop"));
+        assert!(!has(story, "Tried"));
+        let through =
+            |sentence: &&Sentence| sentence.text.contains("Nothing on the way filters it");
+        assert_eq!(story.sentences().filter(through).count(), 2);
+    });
+}
+
+#[test]
+fn a_firewall_that_waits_for_another_port_drops_checks_and_answers() {
+    told(
+        &config("firewall:apdf", "nat:apdm/eif", "off"),
+        |call, story| {
+            let dropped = dropped_at(call, "a.firewall", "filtered_by_firewall");
+            let sentence = only(story, &["a.firewall drops b's", "answers and", "checks to"]);
+            assert_eq!(sentence.packets, dropped);
+            only(
+                story,
+                &[
+                    "a's check to",
+                    "b.nat lets anybody in",
+                    "the answer is dropped",
+                ],
+            );
+            let changed = config("firewall:adf", "nat:apdm/eif", "off");
+            let at = Caller::new()
+                .call(&changed)
+                .unwrap()
+                .outcome
+                .connection
+                .unwrap()
+                .at;
+            let tried = format!("Tried: connected after {}, reflexive", words::time(at));
+            only(
+                story,
+                &["If a.firewall's filter looked at addresses only", &tried],
+            );
+        },
+    );
+}
+
+#[test]
+fn blocked_udp_leaves_questions_and_checks_without_an_answer() {
+    told(&config("udp-blocked", "open", "off"), |call, story| {
+        let dropped = dropped_at(call, "a.firewall", "udp_blocked").len();
+        let unanswered = only(
+            story,
+            &["a asked the STUN server", "got no answer", "rule 0"],
+        );
+        let checks = only(story, &["a.firewall lets no UDP pass", "drops"]);
+        assert_eq!(unanswered.packets.len() + checks.packets.len(), dropped);
+        only(story, &["only TURN over TCP or TLS could help"]);
+    });
+}
+
+#[test]
+fn of_two_nats_in_a_row_the_one_that_drops_is_named() {
+    told(
+        &config("nat:eim/apdf>nat:eim/eif", "nat:eim/adf", "off"),
+        |call, story| {
+            only(story, &["a is at", "behind a.nat1 and a.nat2"]);
+            only(story, &["Through a.nat1 and a.nat2 the STUN server sees"]);
+            assert_eq!(dropped_at(call, "a.nat1", "filtered_by_nat").len(), 1);
+            only(story, &["a.nat1 drops b's check", "yet"]);
+            assert!(!has(story, "a.nat2 drops"));
+        },
+    );
+}
+
+#[test]
+fn neighbours_meet_on_their_network_or_by_hairpinning_or_not_at_all() {
+    let with = |neighbourhood, hairpinning| CallConfig {
+        neighbourhood,
+        hairpinning,
+        ..config("nat:eim/apdf", "nat:eim/apdf", "off")
+    };
+    told(&with(Neighbourhood::SameLan, false), |_, story| {
+        only(story, &["both behind a.nat"]);
+        only(story, &["a.nat drops b's check", "no hairpinning"]);
+        assert!(story.title.contains("direct"));
+    });
+    told(&with(Neighbourhood::IsolatedLan, true), |_, story| {
+        only(story, &["a.nat keeps the hosts on its inside apart"]);
+        only(story, &["a's check", "turns it around (hairpinning)"]);
+    });
+    told(&with(Neighbourhood::IsolatedLan, false), |_, story| {
+        only(story, &["(hairpinning). Tried: connected after"]);
+        only(
+            story,
+            &["let its hosts reach each other. Tried: connected after"],
+        );
+    });
+}
+
+#[test]
+fn an_address_that_nobody_told_is_learned_from_a_check() {
+    told(
+        &config("nat:apdm/apdf", "nat:eim/adf", "off"),
+        |call, story| {
+            let used = mapped_toward(call, "a.nat", address(call, "b.nat"));
+            let through = only(story, &["peer-reflexive candidate"]);
+            let comes = format!("It comes from {used}, which nobody told b");
+            assert!(through.text.contains(&comes), "{}", through.text);
+        },
+    );
+}
+
+#[test]
+fn a_stack_that_breaks_down_is_a_finding_and_the_other_one_is_tried() {
+    let config = config("udp-blocked", "open", "off");
+    let mut caller = Caller::recording();
+    let mut call = caller.call(&config).unwrap();
+    call.outcome.findings.push(Finding {
+        side: Side::B,
+        stack: Stack::Is,
+        panic: "7 pairs are too many".to_owned(),
+    });
+    let story = explain(&call);
+    only(
+        &story,
+        &["b's ICE stack is broke down", "7 pairs are too many"],
+    );
+    only(
+        &story,
+        &["Not enough alone (tried): the ICE stack `rtc-ice` at b"],
+    );
+}
+
+/// What a sentence says about drops, and about who opened what for whom, is so.
+fn hold_to_account(call: &Call<'_>, sentence: &Sentence) {
+    let text = &sentence.text;
+    let recording = call.net.trace().recording().unwrap();
+    let ended_at = |id: &PacketId| {
+        records(call).iter().find_map(|record| match record.event {
+            Event::Ended(Fate::Dropped(reason)) if record.packet == *id => {
+                Some(call.net.place_name(reason.place()))
+            }
+            _ => None,
+        })
+    };
+    if let Some((before, after)) = text.split_once(" drops ") {
+        let gate = before.strip_prefix("The router ").unwrap_or(before);
+        let gate = gate.split(' ').next().unwrap();
+        let what = after.split_once(": ").map_or(after, |(what, _)| what);
+        let words: Vec<&str> = what.split(' ').collect();
+        let numbers = words.iter().filter_map(|word| word.parse::<usize>().ok());
+        let single = |pair: &&[&str]| pair[0].ends_with("'s") && pair[1].parse::<usize>().is_err();
+        let singles = words.windows(2).filter(single).count();
+        assert_eq!(
+            numbers.sum::<usize>() + singles,
+            sentence.packets.len(),
+            "{text}"
+        );
+        for id in &sentence.packets {
+            assert_eq!(ended_at(id).as_deref(), Some(gate), "{text}");
+        }
+    }
+    if let Some((number, _)) = text.split_once(" more packet") {
+        assert_eq!(number.parse(), Ok(sentence.packets.len()), "{text}");
+        assert!(
+            sentence.packets.iter().all(|id| ended_at(id).is_some()),
+            "{text}"
+        );
+    }
+    for (before, after) in text
+        .match_indices(" lets it in thanks to ")
+        .map(|(at, found)| (&text[..at], &text[at + found.len()..]))
+    {
+        let gate = before.rsplit(' ').next().unwrap();
+        let who = after.split("'s ").next().unwrap();
+        let opened = records(call).iter().any(|record| {
+            let packet = recording.packet(record.packet);
+            let when = format!(" at {}.", words::time(packet.time));
+            matches!(record.event, Event::Opened { by, .. } if call.net.name(by) == gate)
+                && call.net.name(packet.origin) == who
+                && after.contains(&when)
+                && sentence.packets.contains(&record.packet)
+        });
+        assert!(opened, "{text}");
+    }
+    if text.contains("gets through.") {
+        let arrived = records(call).iter().any(|record| {
+            let delivered = |host| record.event == Event::Ended(Fate::Delivered { host });
+            sentence.packets.contains(&record.packet) && call.scene.hosts.into_iter().any(delivered)
+        });
+        assert!(arrived, "{text}");
+    }
+}
+
+/// Every pair of kinds, with and without TURN, with either stack: nothing is claimed that isn't so,
+/// every line fits, a story fits a screen, and telling it twice tells the same.
+#[test]
+fn stories_of_all_kinds_hold() {
+    let kinds = Kind::all();
+    let mut caller = Caller::recording();
+    for (place, a) in kinds.iter().enumerate() {
+        for b in &kinds[place..] {
+            for (turn, stack) in [("off", Stack::Is), ("udp", Stack::Is), ("udp", Stack::Rtc)] {
+                let config = CallConfig {
+                    turn: turn.parse().unwrap(),
+                    stacks: [Stack::Is, stack],
+                    ..CallConfig::new(a.clone(), b.clone())
+                };
+                let call = caller.call(&config).unwrap();
+                let story = explain(&call);
+                for sentence in story.sentences() {
+                    hold_to_account(&call, sentence);
+                    assert!(sentence.packets.is_sorted(), "{sentence:?}");
+                }
+                let lines = report::story(&story, 100);
+                let longest = lines.iter().map(|line| line.chars().count()).max();
+                assert!(longest <= Some(100), "{lines:#?}");
+                assert!(lines.len() <= 60, "{lines:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_call_is_told_in_the_same_words() {
+    let config = config("nat:eim/apdf", "nat:apdm/apdf", "udp");
+    let once = || told(&config, |_, story| story.clone());
+    assert_eq!(once(), once());
+}
+
+#[test]
+fn what_was_selected_is_what_the_peers_selected() {
+    told(
+        &config("nat:eim/adf", "firewall:apdf", "off"),
+        |call, story| {
+            for side in Side::BOTH {
+                let peer = call.net.program::<Peer>(call.peers[side.index()]);
+                let selected =
+                    peer.milestones()
+                        .iter()
+                        .rev()
+                        .find_map(|(_, milestone)| match milestone {
+                            Milestone::Selected { local, remote } => {
+                                Some(format!("{local} to {remote}"))
+                            }
+                            _ => None,
+                        });
+                only(story, &[side.name(), &selected.unwrap()]);
+            }
+            only(story, &["a nominates"]);
+        },
+    );
+}

@@ -79,20 +79,38 @@ fn vain(
     if in_vain.is_empty() {
         return None;
     }
-    let name = |proposal: &Proposal| proposal.change.short(evidence);
-    let names: Vec<String> = in_vain.iter().map(name).collect();
-    let mut text = format!("Tried in vain: {}.", words::list(&names));
+    // By what is changed, with the places at which it is.
+    let mut sorts: Vec<(String, Vec<&str>)> = Vec::new();
+    for proposal in in_vain {
+        let (what, place) = proposal.change.noun(evidence);
+        match sorts.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, places)) => places.extend(place),
+            None => sorts.push((what, place.into_iter().collect())),
+        }
+    }
+    let sorts = sorts
+        .into_iter()
+        .map(|(what, places)| match places.as_slice() {
+            [] => what,
+            places => format!("{what} at {}", places.join(" or ")),
+        });
+    let sorts: Vec<String> = sorts.collect();
+    let mut text = format!("Not enough alone (tried): {}.", sorts.join(", "));
+    let name = |proposal: &Proposal| match &proposal.change {
+        Change::Filter(node, filtering) => format!("{filtering} at {}", evidence.name(*node)),
+        Change::Mapping(node, mapping) => format!("{mapping} at {}", evidence.name(*node)),
+        other => match other.noun(evidence) {
+            (what, Some(place)) => format!("{what} at {place}"),
+            (what, None) => what,
+        },
+    };
     let pairs = in_vain.iter().enumerate().flat_map(|(place, one)| {
         let others = in_vain[place + 1..].iter();
         others.map(move |other| [one, other])
     });
     for pair in pairs {
         if let Some(result) = tried(evidence, &pair, reached) {
-            text += &format!(
-                " But {} and {} together: {result}.",
-                name(pair[0]),
-                name(pair[1])
-            );
+            text += &format!(" But {} with {}: {result}.", name(pair[0]), name(pair[1]));
             break;
         }
     }
@@ -148,17 +166,22 @@ impl Change {
         }
     }
 
-    /// As an item of a list.
-    fn short(&self, evidence: &Evidence<'_>) -> String {
-        let name = |node: &NodeId| evidence.name(*node);
+    /// As an item of a list, and the place at which it is.
+    fn noun<'e>(&self, evidence: &Evidence<'e>) -> (String, Option<&'e str>) {
+        let at = |node: &NodeId| Some(evidence.name(*node));
         match self {
-            Change::Filter(node, filtering) => format!("{filtering} at {}", name(node)),
-            Change::Mapping(node, mapping) => format!("{mapping} at {}", name(node)),
-            Change::LetUdpPass(node) => format!("UDP through {}", name(node)),
-            Change::Hairpin(node) => format!("hairpinning at {}", name(node)),
-            Change::Join(node) => format!("no isolation at {}", name(node)),
-            Change::OfferTurn(turn) => format!("TURN over {turn}"),
-            Change::Run(side, stack) => format!("`{stack}` at {}", side.name()),
+            Change::Filter(node, Filtering::AddressDependent) => {
+                ("filtering by addresses only (adf)".to_owned(), at(node))
+            }
+            Change::Filter(node, filtering) => (format!("no filtering ({filtering})"), at(node)),
+            Change::Mapping(node, mapping) => {
+                (format!("one external port for all ({mapping})"), at(node))
+            }
+            Change::LetUdpPass(node) => ("UDP let pass".to_owned(), at(node)),
+            Change::Hairpin(node) => ("hairpinning".to_owned(), at(node)),
+            Change::Join(node) => ("no isolation".to_owned(), at(node)),
+            Change::OfferTurn(turn) => (format!("TURN over {turn}"), None),
+            Change::Run(side, stack) => (format!("the ICE stack `{stack}`"), Some(side.name())),
         }
     }
 

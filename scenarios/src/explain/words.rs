@@ -37,14 +37,14 @@ pub(super) fn list(items: &[String]) -> String {
 pub(super) const fn mapping(mapping: Mapping) -> &'static str {
     match mapping {
         Mapping::EndpointIndependent => {
-            "endpoint-independent (eim): one external port, whoever is sent to"
+            "endpoint-independent (eim): one external port for all destinations"
         }
         Mapping::AddressDependent => {
-            "address-dependent (adm): another external port for each address sent to"
+            "address-dependent (adm): another external port for each destination address"
         }
         Mapping::AddressAndPortDependent => {
-            "address- and port-dependent (apdm): another external port for each address and port sent \
-             to"
+            "address- and port-dependent (apdm): another external port for each destination address \
+             and port"
         }
     }
 }
@@ -52,13 +52,13 @@ pub(super) const fn mapping(mapping: Mapping) -> &'static str {
 /// What a filtering behaviour means (RFC 4787 §5).
 pub(super) const fn filtering(filtering: Filtering) -> &'static str {
     match filtering {
-        Filtering::EndpointIndependent => "endpoint-independent (eif): anybody may come in",
+        Filtering::EndpointIndependent => "endpoint-independent (eif): anybody may send in",
         Filtering::AddressDependent => {
-            "address-dependent (adf): in comes only what is from an address sent to before"
+            "address-dependent (adf): only addresses that were sent to before may send in"
         }
         Filtering::AddressAndPortDependent => {
-            "address- and port-dependent (apdf): in comes only what is from an address and port sent \
-             to before"
+            "address- and port-dependent (apdf): only addresses and ports that were sent to before may \
+             send in"
         }
     }
 }
@@ -70,11 +70,20 @@ pub(super) struct Terms(Vec<&'static str>);
 impl Terms {
     /// `term`, with `meaning` behind it the first time.
     pub(super) fn say(&mut self, term: &'static str, meaning: &str) -> String {
-        if self.0.contains(&term) {
-            return term.to_owned();
+        if self.is_new(term) {
+            format!("{term}: {meaning}")
+        } else {
+            term.to_owned()
         }
-        self.0.push(term);
-        format!("{term}: {meaning}")
+    }
+
+    /// Whether nobody has asked for this before.
+    pub(super) fn is_new(&mut self, term: &'static str) -> bool {
+        let new = !self.0.contains(&term);
+        if new {
+            self.0.push(term);
+        }
+        new
     }
 }
 

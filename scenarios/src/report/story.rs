@@ -1,7 +1,8 @@
 //! A call's story as lines for a terminal.
 
-use crate::explain::{Sentence, Story};
 use pinhole::Time;
+
+use crate::explain::Story;
 
 /// Where the words begin, behind the time.
 const INDENT: usize = 12;
@@ -15,20 +16,20 @@ pub fn story(story: &Story, width: usize) -> Vec<String> {
     for chapter in &story.chapters {
         lines.push(String::new());
         wrap(&mut lines, "", "", chapter.title, width);
+        let timed = chapter
+            .sentences
+            .iter()
+            .any(|sentence| sentence.time.is_some());
+        let margin = " ".repeat(if timed { INDENT } else { 2 });
         for sentence in &chapter.sentences {
-            let (first, rest) = margins(sentence);
-            wrap(&mut lines, &first, &rest, &sentence.text, width);
+            let first = match sentence.time {
+                Some(time) => format!("{:>10}  ", column(time)),
+                None => margin.clone(),
+            };
+            wrap(&mut lines, &first, &margin, &sentence.text, width);
         }
     }
     lines
-}
-
-/// What stands before the first line of a sentence, and before its others.
-fn margins(sentence: &Sentence) -> (String, String) {
-    match sentence.time {
-        Some(time) => (format!("{:>10}  ", column(time)), " ".repeat(INDENT)),
-        None => ("  ".to_owned(), "  ".to_owned()),
-    }
 }
 
 /// A time for the left column: all in milliseconds, so that they can be compared at a glance.
@@ -58,7 +59,7 @@ fn wrap(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::Chapter;
+    use crate::explain::{Chapter, Sentence};
 
     fn sample() -> Story {
         let sentence = |time: Option<u64>, text: &str| Sentence {
@@ -87,8 +88,9 @@ mod tests {
                 "a calls b",
                 "",
                 "Checks",
-                "  one two three four five six",
-                "  seven eight",
+                "            one two three four",
+                "            five six seven",
+                "            eight",
                 "    244 ms  one two three four",
                 "            five six",
             ]
