@@ -48,6 +48,8 @@ pub enum Milestone {
     Began,
     /// It found a candidate of its own.
     Gathered(Candidate),
+    /// It sent its offer or answer, with every candidate that it had found by then.
+    Described,
     /// It learned a candidate of the other side.
     Learned(SignaledCandidate),
     /// It knows the other side's credentials: checks begin.
@@ -173,6 +175,7 @@ impl Peer {
         let ready = self.config.trickle || self.gathering.is_complete();
         if !self.described && ready {
             self.described = true;
+            self.milestones.push((now, Milestone::Described));
             let candidates = std::mem::take(&mut self.untold);
             let credentials = agent.local_credentials();
             let description = Description {

@@ -160,6 +160,16 @@ impl Message {
         }
     }
 
+    /// What kind of message it is, without addresses and numbers: alike for all of a kind.
+    pub fn brief(&self) -> String {
+        match self {
+            Message::Stun(stun) => stun.brief(),
+            Message::Channel { inner, .. } => format!("channel: {}", inner.brief()),
+            Message::Data(_) => "data".to_owned(),
+            Message::Other { .. } => "other".to_owned(),
+        }
+    }
+
     /// What it is, in a few words.
     pub fn label(&self) -> String {
         match self {
@@ -264,13 +274,29 @@ impl StunMessage {
         self.method == Method::Binding && (self.username.is_some() || self.has_integrity)
     }
 
+    fn what(&self) -> String {
+        if self.is_ice() {
+            return "ICE check".to_owned();
+        }
+        self.method.to_string()
+    }
+
+    /// What kind of message it is, without addresses and numbers: alike for all of a kind.
+    pub fn brief(&self) -> String {
+        let what = self.what();
+        match (&self.class, &self.inner) {
+            (_, Some(inner)) => format!("{what}: {}", inner.brief()),
+            (Class::Request, _) if self.is_ice() => self.request(what),
+            (Class::Request, _) => what,
+            (Class::Indication, _) => self.indication(what),
+            (Class::Success, _) => what + ": success",
+            (Class::Error { code, .. }, _) => format!("{what}: {code}"),
+        }
+    }
+
     /// What it is, in a few words.
     pub fn label(&self) -> String {
-        let what = if self.is_ice() {
-            "ICE check".to_owned()
-        } else {
-            self.method.to_string()
-        };
+        let what = self.what();
         match &self.class {
             Class::Request => self.request(what),
             Class::Indication => self.indication(what),
@@ -566,6 +592,7 @@ mod tests {
         assert_eq!(message.label(), "channel 0x4000: data");
         assert_eq!(message.unwrapped(), &Message::Data(data));
         assert_eq!(Message::read(&bare).unwrapped(), &Message::Data(data));
+        assert_eq!(message.brief(), "channel: data");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod call;
 mod discovery;
 mod json;
+pub mod ladder;
 mod matrix;
 mod story;
 mod style;

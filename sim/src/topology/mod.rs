@@ -337,6 +337,17 @@ impl Topology {
         })
     }
 
+    /// What a gateway's stateful firewall is told to do, if it has one.
+    pub fn firewall_config(&self, node: NodeId) -> Option<&FirewallConfig> {
+        let NodeKind::Gateway { devices, .. } = &self.plan(node).kind else {
+            return None;
+        };
+        devices.iter().find_map(|device| match device {
+            Device::Firewall(config) => Some(config),
+            _ => None,
+        })
+    }
+
     /// A node's own addresses, in the order in which its links were made.
     pub fn addresses(&self, node: NodeId) -> impl Iterator<Item = Address> + '_ {
         // A node's own edges, not all there are: a plan may hold ten thousand homes.

@@ -1,0 +1,1 @@
+//! What every drawing must be, over calls that have little in common.
