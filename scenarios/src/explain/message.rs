@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 
 use pinhole::server::attribute::{ChangeRequest, MappedAddress};
 use stun_types::attribute::{
-    AttributeType, ErrorCode, MessageIntegrity, RawAttribute, Username, XorMappedAddress,
+    AttributeType, ErrorCode, MessageIntegrity, MessageIntegritySha256, RawAttribute, Username,
+    XorMappedAddress,
 };
 use stun_types::message::{
     Message as StunBytes, MessageClass, MessageHeader, Method as StunMethod,
@@ -68,7 +69,7 @@ pub struct StunMessage {
     pub controlling: Option<bool>,
     /// USERNAME.
     pub username: Option<String>,
-    /// Whether there is a MESSAGE-INTEGRITY attribute. A peer's answer to a check has one, an answer
+    /// Whether there is a MESSAGE-INTEGRITY attribute, of either hash. A peer's answer to a check has one, an answer
     /// of a STUN server doesn't.
     pub has_integrity: bool,
     /// CHANGE-REQUEST (RFC 5780 §7.2).
@@ -249,7 +250,7 @@ impl StunMessage {
                 let username = Username::from_raw_ref(raw).ok();
                 self.username = username.map(|username| username.username().to_owned());
             }
-            MessageIntegrity::TYPE => self.has_integrity = true,
+            MessageIntegrity::TYPE | MessageIntegritySha256::TYPE => self.has_integrity = true,
             ChangeRequest::TYPE => self.change_request = ChangeRequest::from_raw_ref(raw).ok(),
             CHANNEL_NUMBER => {
                 let number = raw.value.first_chunk();
@@ -337,7 +338,7 @@ impl StunMessage {
                 }
                 _ => what + " request",
             },
-            Method::Allocate if self.username.is_some() => what + ", with credentials",
+            Method::Allocate if self.has_integrity => what + ", with credentials",
             Method::Refresh if self.lifetime == Some(0) => what + ", gives the relay back",
             // A permission looks at no port (RFC 8656 §9).
             Method::CreatePermission => match self.peer {
@@ -528,7 +529,6 @@ mod tests {
     #[test]
     fn turn_speaks_of_relays_peers_and_channels() {
         use MessageClass::{Error, Indication, Request, Success};
-        let user = Username::new("caller").unwrap();
         let relayed = XorRelayedAddress::new(address("192.0.2.2:49160"), id());
         let peer = XorPeerAddress::new(address(MAPPED), id());
         let channel = raw(CHANNEL_NUMBER, &[0x40, 1, 0, 0]);
@@ -541,8 +541,10 @@ mod tests {
         let data = raw(DATA, &data);
         let error = |code| ErrorCode::builder(code).build().unwrap();
         assert_eq!(label(Request, turn::ALLOCATE, &[]), "Allocate");
+        let user = Username::new("caller").unwrap();
+        let allocate = signed(stun(Request, turn::ALLOCATE, &[&user]));
         assert_eq!(
-            label(Request, turn::ALLOCATE, &[&user]),
+            Message::read(&allocate).label(),
             "Allocate, with credentials"
         );
         assert_eq!(

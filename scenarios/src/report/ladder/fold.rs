@@ -10,10 +10,10 @@ use super::flight::{End, Flight, Kind, Spot};
 /// The rule, as the drawing states it.
 pub(super) const RULE: &str = "Of packets that are alike (same sender, addresses, message and end) \
      the first is drawn, and every one that makes a mapping or opens a pinhole; the others are \
-     counted in grey notes. Once data has flowed both ways, only data of a new kind is drawn.";
+     counted in grey notes, unless a note would count but one. Once data has flowed both ways, only data of a new kind is drawn.";
 
 /// A call of so few packets is drawn whole.
-const WHOLE: usize = 40;
+const WHOLE: usize = 30;
 
 /// For every flight, whether it is drawn.
 pub(super) struct Fold {
@@ -24,6 +24,11 @@ impl Fold {
     /// Whether this flight is drawn.
     pub(super) fn is_drawn(&self, flight: usize) -> bool {
         self.drawn[flight]
+    }
+
+    /// Draws this flight after all.
+    pub(super) fn draw(&mut self, flight: usize) {
+        self.drawn[flight] = true;
     }
 
     /// How many flights are drawn.

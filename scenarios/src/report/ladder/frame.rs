@@ -1,6 +1,6 @@
 //! What stands around the ladder: its heading, its legend, and who is on which lane.
 
-use super::canvas::{Anchor, At, Canvas, LABEL, Layer, MONO, NAME, SMALL, TITLE};
+use super::canvas::{Anchor, At, Canvas, Layer, MONO, NAME, PLAIN, SMALL, TITLE};
 use super::flight::Flight;
 use super::fold::{Fold, RULE};
 use super::lanes::Lanes;
@@ -80,18 +80,13 @@ fn legend(canvas: &mut Canvas, top: f64, right: f64) -> f64 {
     ];
     let (mut x, mut y) = (LEFT, top);
     for (class, words, sample) in entries {
-        let width = 40.0 + LABEL.width(words) + 18.0;
+        let width = 40.0 + PLAIN.width(words) + 18.0;
         if x + width > right && x > LEFT {
             x = LEFT;
             y += 20.0;
         }
         show(canvas, (x, y), class, sample);
-        canvas.text(
-            (x + 40.0, y + 4.0),
-            Anchor::Start,
-            super::canvas::PLAIN,
-            words,
-        );
+        canvas.text((x + 40.0, y + 4.0), Anchor::Start, PLAIN, words);
         x += width;
     }
     y + 24.0

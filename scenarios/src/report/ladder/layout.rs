@@ -12,13 +12,14 @@ use super::moments::Moment;
 use crate::call::{Call, PathClass};
 
 /// One row of the drawing.
-pub(super) struct Step {
+pub(super) struct Step<'a> {
     pub(super) time: Time,
-    pub(super) what: What,
+    pub(super) what: What<'a>,
 }
 
 /// What a row shows.
-pub(super) enum What {
+#[derive(Clone)]
+pub(super) enum What<'a> {
     /// A flight's points from this one up to and with that one.
     Flight {
         flight: usize,
@@ -26,7 +27,7 @@ pub(super) enum What {
         to: usize,
     },
     /// Something inside an endpoint.
-    Moment(Moment),
+    Moment(&'a Moment),
     /// Flights that are counted, sent until this time.
     Note { flights: Vec<usize>, until: Time },
     /// Nothing happens for this long.
@@ -45,14 +46,35 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// before flights.
 type Rank = (Time, usize, u8);
 
-/// Every row.
-pub(super) fn steps(
+/// Every row. A flight that a note would count alone is drawn instead.
+pub(super) fn steps<'a>(
     call: &Call<'_>,
     flights: &[Flight],
-    fold: &Fold,
-    moments: Vec<Moment>,
-) -> Vec<Step> {
-    let mut ranked: Vec<(Rank, What)> = Vec::new();
+    fold: &mut Fold,
+    moments: &'a [Moment],
+) -> Vec<Step<'a>> {
+    let mut others: Vec<(Rank, What<'a>)> = moments
+        .iter()
+        .map(|moment| ((moment.time, moment.order, 0), What::Moment(moment)))
+        .collect();
+    others.extend(verdict(call).map(|(time, what)| ((time, usize::MAX, 2), what)));
+    let with_others = |mut rows: Vec<(Rank, What<'a>)>| {
+        rows.extend(others.iter().cloned());
+        ordered(rows)
+    };
+    for step in with_others(rows(flights, fold)) {
+        if let What::Note { flights, .. } = step.what
+            && let [alone] = flights[..]
+        {
+            fold.draw(alone);
+        }
+    }
+    with_pauses(with_others(rows(flights, fold)))
+}
+
+/// The rows of every flight, in no order: counted ones have a note each.
+fn rows<'a>(flights: &[Flight], fold: &Fold) -> Vec<(Rank, What<'a>)> {
+    let mut ranked = Vec::new();
     let visits = visits(flights, fold);
     for (number, flight) in flights.iter().enumerate() {
         if !fold.is_drawn(number) {
@@ -80,20 +102,16 @@ pub(super) fn steps(
             from = to + 1;
         }
     }
-    for moment in moments {
-        ranked.push(((moment.time, moment.order, 0), What::Moment(moment)));
-    }
-    ranked.extend(verdict(call).map(|(time, what)| ((time, usize::MAX, 2), what)));
-    ranked.sort_by_key(|(rank, _)| *rank);
-    with_pauses(with_notes_joined(ranked))
+    ranked
 }
 
-/// When drawn flights were on which lane: time, and when they had set out for it.
+/// When drawn flights were on which lane.
 type Visits = HashMap<usize, Vec<Visit>>;
 
 struct Visit {
     at: (Time, usize),
-    set_out: (Time, usize),
+    /// Where the row begins that the visit stands in, unless something keeps it apart.
+    row: (Time, usize),
 }
 
 fn visits(flights: &[Flight], fold: &Fold) -> Visits {
@@ -103,21 +121,23 @@ fn visits(flights: &[Flight], fold: &Fold) -> Visits {
         .enumerate()
         .filter(|(number, _)| fold.is_drawn(*number));
     for (_, flight) in drawn {
+        let mut row = flight.sent();
         for pair in flight.points.windows(2) {
-            let Spot::Lane(lane) = pair[1].spot else {
-                continue;
-            };
-            visits.entry(lane).or_default().push(Visit {
-                at: (pair[1].time, pair[1].order),
-                set_out: (pair[0].time, pair[0].order),
-            });
+            let at = (pair[1].time, pair[1].order);
+            if pair[1].time - pair[0].time > CLOSE {
+                row = at;
+            }
+            if let Spot::Lane(lane) = pair[1].spot {
+                visits.entry(lane).or_default().push(Visit { at, row });
+            }
         }
     }
     visits
 }
 
-/// Whether a point may stand in the row that begins at point `from` of its flight: only if nothing
-/// that came to its lane before it would then stand below it.
+/// Whether a point may stand in the row that begins at point `from` of its flight: not if something
+/// that came to its lane before it would then stand below it, and not if the flight turns back
+/// there, for its way in and its way out would lie on each other.
 fn joins(flight: &Flight, from: usize, point: usize, visits: &Visits) -> bool {
     let (start, before, here) = (
         &flight.points[from],
@@ -127,23 +147,27 @@ fn joins(flight: &Flight, from: usize, point: usize, visits: &Visits) -> bool {
     let Spot::Lane(lane) = here.spot else {
         return false;
     };
-    if here.time - before.time > CLOSE {
+    if here.time - before.time > CLOSE || turns_back(flight, point) {
         return false;
     }
     let row = (start.time, start.order);
     let mine = (here.time, here.order);
-    !visits.get(&lane).into_iter().flatten().any(|other| {
-        let stands_at = if other.at.0 - other.set_out.0 <= CLOSE {
-            other.set_out
-        } else {
-            other.at
-        };
-        other.at < mine && stands_at > row
-    })
+    !visits
+        .get(&lane)
+        .into_iter()
+        .flatten()
+        .any(|other| other.at < mine && other.row > row)
+}
+
+fn turns_back(flight: &Flight, point: usize) -> bool {
+    let Some([before, here, after]) = flight.points.get(point - 1..point + 2) else {
+        return false;
+    };
+    before.spot.lane().cmp(&here.spot.lane()) == after.spot.lane().cmp(&here.spot.lane())
 }
 
 /// When the call's outcome was settled, in words.
-fn verdict(call: &Call<'_>) -> Option<(Time, What)> {
+fn verdict<'a>(call: &Call<'_>) -> Option<(Time, What<'a>)> {
     let outcome = &call.outcome;
     if let Some(connection) = &outcome.connection {
         let path = path(connection.path_class);
@@ -164,9 +188,10 @@ pub(super) fn path(class: PathClass) -> &'static str {
     }
 }
 
-/// Makes one note of those that only arrivals stand between.
-fn with_notes_joined(ranked: Vec<(Rank, What)>) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
+/// The rows in their order, with one note made of those that only arrivals stand between.
+fn ordered(mut ranked: Vec<(Rank, What<'_>)>) -> Vec<Step<'_>> {
+    ranked.sort_by_key(|(rank, _)| *rank);
+    let mut steps: Vec<Step<'_>> = Vec::new();
     let mut open: Option<usize> = None;
     for ((time, ..), what) in ranked {
         if let What::Note { flights, until } = &what
@@ -190,7 +215,7 @@ fn with_notes_joined(ranked: Vec<(Rank, What)>) -> Vec<Step> {
     steps
 }
 
-fn with_pauses(steps: Vec<Step>) -> Vec<Step> {
+fn with_pauses(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
     let mut all = Vec::with_capacity(steps.len());
     let mut now = Time::ZERO;
     for step in steps {

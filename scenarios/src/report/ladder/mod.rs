@@ -59,8 +59,8 @@ fn paint(call: &Call<'_>) -> Canvas {
     let flights = flight::read(recording, &lanes, topology);
     let moments = moments::read(call, recording, &lanes);
     let connected_at = call.outcome.connection.map(|connection| connection.at);
-    let fold = fold::fold(&flights, connected_at);
-    let steps = layout::steps(call, &flights, &fold, moments);
+    let mut fold = fold::fold(&flights, connected_at);
+    let steps = layout::steps(call, &flights, &mut fold, &moments);
     lanes.spread(layout::gap(&flights, &fold));
     let mut canvas = Canvas::default();
     let top = frame::head(&mut canvas, call, &lanes, &flights, &fold);

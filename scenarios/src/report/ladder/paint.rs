@@ -43,7 +43,7 @@ pub(super) fn steps(
     top: f64,
     lanes: &Lanes,
     flights: &[Flight],
-    steps: &[Step],
+    steps: &[Step<'_>],
 ) -> f64 {
     let mut painter = Painter {
         canvas,
@@ -76,7 +76,7 @@ pub(super) fn steps(
 }
 
 impl Painter<'_> {
-    fn row(&mut self, step: &Step) {
+    fn row(&mut self, step: &Step<'_>) {
         match &step.what {
             What::Flight { flight, from, to } => self.stretch(*flight, *from, *to),
             What::Moment(moment) => self.moment(moment),
@@ -184,9 +184,12 @@ impl Painter<'_> {
             }
             if let Some(note) = &here.note {
                 notes += LINE;
-                let back = point
-                    .checked_sub(1)
-                    .map_or(-self.lanes.inward(0), |before| -self.way_on(flight, before));
+                // Where neither its way in nor its way out is: below the former, or across the lane.
+                let back = if point + 1 < flight.points.len() {
+                    -self.way_on(flight, point)
+                } else {
+                    -self.way_on(flight, point.saturating_sub(1))
+                };
                 let at = (x + back * OFF, y + 2.0 + notes);
                 self.canvas.text(at, toward(back), NOTE, note.clone());
             }
