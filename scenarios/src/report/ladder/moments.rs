@@ -86,7 +86,7 @@ fn signals(
                 .iter()
                 .find(|(_, milestone)| {
                     matches!(milestone, Milestone::Learned(learned)
-                        if learned.address == candidate.address)
+                        if (learned.kind, learned.address) == (candidate.kind, candidate.address))
                 })
                 .map(|(time, _)| *time),
             _ => None,

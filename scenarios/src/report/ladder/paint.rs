@@ -19,6 +19,8 @@ const FALL: f64 = 5.0;
 const LOOP: f64 = 16.0;
 /// How far a text stands off its lane.
 const OFF: f64 = 9.0;
+/// How far a label may reach out of the lanes.
+const SPILL: f64 = 20.0;
 /// From one line of text to the next: labels, addresses, notes.
 const LINE: f64 = 13.0;
 
@@ -150,9 +152,16 @@ impl Painter<'_> {
         self.time(flight.points[from].time, y);
         if is_start {
             let way = self.way_on(flight, 0);
-            let at = (self.x(flight.points[0].spot) + way * OFF, y - 6.0 - LINE);
+            // Back over its own lane rather than out of the drawing.
+            let x = self.x(flight.points[0].spot) + way * OFF;
+            let width = LABEL.width(&flight.label);
+            let x = if way > 0.0 {
+                x.min(self.lanes.last_x() + SPILL - width)
+            } else {
+                x.max(self.lanes.x(0) - SPILL + width)
+            };
             self.canvas.parts(
-                at,
+                (x, y - 6.0 - LINE),
                 toward(way),
                 LABEL,
                 class(flight.kind),
