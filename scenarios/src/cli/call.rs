@@ -10,6 +10,7 @@ use super::options::CallOptions;
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
 use crate::call::{CallConfig, Caller, Neighbourhood};
+use crate::explain::explain;
 use crate::report::{self, Format};
 
 #[derive(Args)]
@@ -31,11 +32,25 @@ pub(super) struct CallArgs {
     /// Writes every packet, at every interface it passed, to a pcapng file for Wireshark
     #[arg(long, value_name = "FILE.pcapng")]
     pcap: Option<PathBuf>,
+    /// Draws the call as a sequence diagram
+    #[arg(long, value_name = "FILE.svg")]
+    ladder: Option<PathBuf>,
+    /// Tells the story of the call: what was dropped where and why, and what opened the way
+    #[arg(long)]
+    explain: bool,
 }
 
+/// Columns of a story: what most terminals have, and most eyes can follow.
+const STORY_WIDTH: usize = 100;
+
 pub(super) fn run(args: &CallArgs, everywhere: Everywhere) -> Result<Done, Failure> {
+    if args.explain && everywhere.format == Format::Csv {
+        return Err(
+            "--explain tells a story, which csv has no place for; use table or json".into(),
+        );
+    }
     let config = config(args, everywhere.seed)?;
-    let records = args.pcap.is_some();
+    let records = args.pcap.is_some() || args.ladder.is_some() || args.explain;
     let mut caller = if records {
         Caller::recording()
     } else {
@@ -45,7 +60,13 @@ pub(super) fn run(args: &CallArgs, everywhere: Everywhere) -> Result<Done, Failu
     if let Some(path) = &args.pcap {
         write_file(path, |file| call.net.write_pcapng(file))?;
     }
-    let story: Option<Vec<String>> = None;
+    if let Some(path) = &args.ladder {
+        let drawing = report::ladder::ladder(&call);
+        write_file(path, |file| file.write_all(drawing.as_bytes()))?;
+    }
+    let story = args
+        .explain
+        .then(|| report::story(&explain(&call), STORY_WIDTH));
     let mut out = stdout();
     let told = story.clone().filter(|_| everywhere.format == Format::Json);
     report::call(&mut out, everywhere.format, &config, &call.outcome, told)?;
