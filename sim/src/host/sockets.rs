@@ -65,6 +65,8 @@ impl Host {
 
     /// Adds an interface.
     pub(crate) fn connect(&mut self, address: Address, out: DirectionId) {
+        // One is what most hosts have.
+        self.interfaces.reserve_exact(1);
         self.interfaces.push(Interface { address, out });
     }
 

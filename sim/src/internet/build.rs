@@ -4,7 +4,7 @@ use petgraph::graph::{EdgeIndex, NodeIndex};
 use petgraph::unionfind::UnionFind;
 use petgraph::visit::EdgeRef;
 
-use super::{DeviceAtWork, Direction, Gateway, Internet, Node};
+use super::{DeviceAtWork, Direction, Gateway, Internet, Node, Router};
 use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
 use crate::firewall::Firewall;
@@ -16,8 +16,15 @@ use crate::topology::{
     BuildError, Device, LinkPlan, NodeKind, RouteTable, Topology, compute_routes,
 };
 
+/// Of plans with more nodes than this, memory that was reserved and is not needed is given back.
+const LARGE: usize = 1024;
+
 /// Fills an empty internet.
-pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result<(), BuildError> {
+pub(super) fn fill(
+    internet: &mut Internet,
+    mut plan: Topology,
+    seed: u64,
+) -> Result<(), BuildError> {
     let uplinks = refuse_nonsense(&plan)?;
     let tables = compute_routes(&plan)?;
     let keys: Vec<u64> = plan
@@ -25,6 +32,10 @@ pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result
         .node_weights()
         .map(|node| name_key(&node.name))
         .collect();
+    internet.nodes.reserve_exact(plan.graph.node_count());
+    internet
+        .directions
+        .reserve_exact(2 * plan.graph.edge_count());
     for ((node, table), uplink) in plan.nodes().zip(tables).zip(uplinks) {
         let random = Stream::from_key(seed, keys[node.index()]);
         let at_work = at_work(&plan, node, table, uplink.first, random);
@@ -37,8 +48,11 @@ pub(super) fn fill(internet: &mut Internet, plan: Topology, seed: u64) -> Result
         let ordinal = 2 * siblings_before(&plan, id, link);
         let up = Stream::from_key(seed, pair_key(inner, outer, ordinal));
         let down = Stream::from_key(seed, pair_key(outer, inner, ordinal + 1));
-        direct(internet, Lane::new(link.link.up, up), link.outer);
-        direct(internet, Lane::new(link.link.down, down), link.inner);
+        direct(internet, Lane::new(&link.link.up, up), link.outer);
+        direct(internet, Lane::new(&link.link.down, down), link.inner);
+    }
+    if plan.graph.node_count() > LARGE {
+        plan.graph.shrink_to_fit();
     }
     internet.budget = plan.budget;
     internet.plan = plan;
@@ -89,10 +103,10 @@ fn at_work(
 ) -> Node {
     match &plan.plan(node).kind {
         NodeKind::Host => Node::Host(Host::new(node, random)),
-        NodeKind::Router { isolated, .. } => Node::Router {
+        NodeKind::Router { isolated, .. } => Node::Router(Box::new(Router {
             table,
             isolated: *isolated,
-        },
+        })),
         NodeKind::Gateway {
             devices, isolated, ..
         } => {
@@ -106,13 +120,13 @@ fn at_work(
                 Device::Rules(rules) => DeviceAtWork::Rules(rules.clone()),
                 Device::Custom(make) => DeviceAtWork::Custom(make()),
             };
-            Node::Gateway(Gateway {
+            Node::Gateway(Box::new(Gateway {
                 table,
                 uplink: uplink.forward(),
                 isolated: *isolated,
                 devices: devices.iter().map(at_work).collect(),
                 random,
-            })
+            }))
         }
     }
 }

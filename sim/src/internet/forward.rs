@@ -1,7 +1,7 @@
 //! The way of a packet: from a socket over links and through nodes to another socket, or to the
 //! place where it is dropped.
 
-use super::{Gateway, Internet, Node, What};
+use super::{Gateway, Internet, Node, Router, What};
 use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
 use crate::host::{Datagram, Input};
@@ -56,7 +56,11 @@ impl Internet {
     pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) {
         let packet = self.arena.get(slot);
         let direction = &mut self.directions[on.index()];
-        match direction.lane.admit(self.now, packet.wire_length()) {
+        let conditions = self.plan.conditions(on);
+        match direction
+            .lane
+            .admit(conditions, self.now, packet.wire_length())
+        {
             Admission::Carried { arrival, copy } => {
                 self.trace.event(self.now, packet, Event::Departed { on });
                 self.enqueue(slot, on, arrival);
@@ -79,7 +83,7 @@ impl Internet {
         let direction = &mut self.directions[on.index()];
         direction.counter += 1;
         let rank = Rank::new(arrival, Entity::direction(on.index()), direction.counter);
-        if !direction.lane.keeps_order() {
+        if !self.plan.conditions(on).jitter.keeps_order() {
             self.queue.push(rank, What::Arrive(on, slot));
             return;
         }
@@ -115,17 +119,18 @@ impl Internet {
         let destination = packet.destination.address;
         let onward = match &mut self.nodes[node.index()] {
             Node::Host(_) => unreachable!("hosts were dealt with"),
-            Node::Router { table, isolated } => match table.route(destination) {
-                Route::Via(_)
-                    if *isolated
-                        && table.is_local(packet.source.address)
-                        && table.is_local(destination) =>
-                {
-                    Err(DropReason::LanIsolated { node })
+            Node::Router(router) => {
+                let Router { table, isolated } = &**router;
+                let neighbours =
+                    table.is_local(packet.source.address) && table.is_local(destination);
+                match table.route(destination) {
+                    Route::Via(_) if *isolated && neighbours => {
+                        Err(DropReason::LanIsolated { node })
+                    }
+                    Route::Via(via) => Ok(via),
+                    Route::Nowhere => Err(DropReason::NoRoute { node, destination }),
                 }
-                Route::Via(via) => Ok(via),
-                Route::Nowhere => Err(DropReason::NoRoute { node, destination }),
-            },
+            }
             Node::Gateway(gateway) => {
                 let mut crossing = Crossing {
                     now: self.now,

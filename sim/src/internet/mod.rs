@@ -111,10 +111,16 @@ struct Running {
     counter: u64,
 }
 
+/// Hosts are many, and stand here as they are; the others are boxed.
 enum Node {
     Host(Host),
-    Router { table: RouteTable, isolated: bool },
-    Gateway(Gateway),
+    Router(Box<Router>),
+    Gateway(Box<Gateway>),
+}
+
+struct Router {
+    table: RouteTable,
+    isolated: bool,
 }
 
 struct Gateway {

@@ -17,6 +17,13 @@ pub enum Jitter {
     Reordering(Duration),
 }
 
+impl Jitter {
+    /// Whether packets arrive in the order in which they were sent.
+    pub const fn keeps_order(&self) -> bool {
+        !matches!(self, Jitter::Reordering(_))
+    }
+}
+
 /// How a direction loses packets.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Loss {

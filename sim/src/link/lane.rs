@@ -24,8 +24,9 @@ pub(crate) enum Admission {
 }
 
 /// The state of one direction of a link.
+///
+/// Its [`Conditions`] stay in the plan and are handed in: ten thousand idle links hold no copies.
 pub(crate) struct Lane {
-    conditions: Conditions,
     /// Nanoseconds that a byte takes, as 32.32 fixed point.
     byte_time: u64,
     /// How long a full queue takes to leave.
@@ -39,13 +40,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(conditions: Conditions, random: Stream) -> Self {
+    pub(crate) fn new(conditions: &Conditions, random: Stream) -> Self {
         let byte_time = conditions.bottleneck.map_or(0, byte_time);
         let queue_bytes = conditions
             .bottleneck
             .map_or(0, |bottleneck| bottleneck.queue_bytes);
         Lane {
-            conditions,
             byte_time,
             full_queue: transmission_time(byte_time, queue_bytes as usize),
             busy_until: Time::ZERO,
@@ -55,19 +55,14 @@ impl Lane {
         }
     }
 
-    /// Whether packets arrive in the order in which they were admitted.
-    pub(crate) fn keeps_order(&self) -> bool {
-        !matches!(self.conditions.jitter, Jitter::Reordering(_))
-    }
-
     /// Decides about a packet of `length` bytes that is sent now.
-    pub(crate) fn admit(&mut self, now: Time, length: usize) -> Admission {
-        if length > usize::from(self.conditions.mtu) {
+    pub(crate) fn admit(&mut self, conditions: &Conditions, now: Time, length: usize) -> Admission {
+        if length > usize::from(conditions.mtu) {
             return Admission::TooBig {
-                mtu: self.conditions.mtu,
+                mtu: conditions.mtu,
             };
         }
-        let departure = match self.conditions.bottleneck {
+        let departure = match conditions.bottleneck {
             None => now,
             Some(bottleneck) => match self.enqueue(now, length, bottleneck) {
                 Ok(departure) => departure,
@@ -75,12 +70,12 @@ impl Lane {
             },
         };
         // A lost packet was sent all the same: it took its time on the line.
-        if self.loses() {
+        if self.loses(conditions.loss) {
             return Admission::Lost;
         }
-        let arrival = self.arrival(departure);
-        let duplicated = self.random.chance(self.conditions.duplication);
-        let copy = duplicated.then(|| self.arrival(departure));
+        let arrival = self.arrival(conditions, departure);
+        let duplicated = self.random.chance(conditions.duplication);
+        let copy = duplicated.then(|| self.arrival(conditions, departure));
         Admission::Carried { arrival, copy }
     }
 
@@ -104,8 +99,8 @@ impl Lane {
         Ok(self.busy_until)
     }
 
-    fn loses(&mut self) -> bool {
-        match self.conditions.loss {
+    fn loses(&mut self, loss: Loss) -> bool {
+        match loss {
             Loss::None => false,
             Loss::Independent(probability) => self.random.chance(probability),
             Loss::GilbertElliott(model) => {
@@ -121,9 +116,9 @@ impl Lane {
         }
     }
 
-    fn arrival(&mut self, departure: Time) -> Time {
-        let clean = departure + self.conditions.delay;
-        match self.conditions.jitter {
+    fn arrival(&mut self, conditions: &Conditions, departure: Time) -> Time {
+        let clean = departure + conditions.delay;
+        match conditions.jitter {
             Jitter::None => clean,
             Jitter::Reordering(most) => clean + self.varied(most),
             Jitter::InOrder(most) => {
@@ -160,8 +155,17 @@ mod tests {
 
     const DELAY: Duration = Duration::from_millis(10);
 
-    fn lane(conditions: Conditions) -> Lane {
-        Lane::new(conditions, Stream::new(1, "lane"))
+    /// A lane with its conditions.
+    struct Whole(Conditions, Lane);
+
+    impl Whole {
+        fn admit(&mut self, now: Time, length: usize) -> Admission {
+            self.1.admit(&self.0, now, length)
+        }
+    }
+
+    fn lane(conditions: Conditions) -> Whole {
+        Whole(conditions, Lane::new(&conditions, Stream::new(1, "lane")))
     }
 
     fn arrival(admission: Admission) -> Time {
@@ -257,7 +261,7 @@ mod tests {
                 .map(|n| arrival(lane.admit(Time::from_nanos(n * 100_000), 100)))
                 .collect();
             assert_eq!(arrivals.is_sorted(), ordered, "{jitter:?}");
-            assert_eq!(lane.keeps_order(), ordered);
+            assert_eq!(jitter.keeps_order(), ordered);
             for (n, arrival) in arrivals.iter().enumerate() {
                 let sent = Time::from_nanos(n as u64 * 100_000);
                 assert!((DELAY..=DELAY + most).contains(&(*arrival - sent)));

@@ -34,9 +34,9 @@ use crate::address::{Address, Prefix};
 use crate::behaviour::{Filtering, Mapping};
 use crate::engine::Budget;
 use crate::firewall::{FirewallConfig, Rules};
-use crate::id::{LinkId, NodeId};
+use crate::id::{DirectionId, LinkId, NodeId};
 use crate::internet::Internet;
-use crate::link::Link;
+use crate::link::{Conditions, Link};
 use crate::middlebox::Middlebox;
 use crate::nat::NatConfig;
 
@@ -402,6 +402,17 @@ impl Topology {
         }
         dot.push_str("}\n");
         dot
+    }
+
+    /// What one direction of a link does to packets.
+    #[inline]
+    pub(crate) fn conditions(&self, on: DirectionId) -> &Conditions {
+        let link = &self.graph.raw_edges()[on.link().index()].weight.link;
+        if on == on.link().forward() {
+            &link.up
+        } else {
+            &link.down
+        }
     }
 
     pub(crate) fn plan(&self, node: NodeId) -> &NodePlan {
