@@ -79,10 +79,8 @@ fn the_rest(evidence: &Evidence<'_>, rest: &[Group<'_>]) -> Option<Sentence> {
         many => (format!("{many} more packets"), "are"),
     };
     let places = words::list(&places);
-    let mut sentence = Sentence::still(format!("{number}{over} {is} dropped at {places}."));
-    sentence.packets = packets;
-    sentence.packets.sort_unstable();
-    Some(sentence)
+    let text = format!("{number}{over} {is} dropped at {places}.");
+    Some(Sentence::still(text).with(packets))
 }
 
 /// The first check of a side that got to the other without a relay: on the pair that carried its

@@ -173,9 +173,8 @@ fn costs(evidence: &Evidence<'_>, ways: &[Relayed<'_>]) -> Vec<Sentence> {
     };
     let mut sentences = match all.as_slice() {
         [(a, cost), (b, other)] if cost == other => {
-            let mut sentence = told("Each side's".to_owned(), a, cost);
-            sentence.packets.extend(&b.data.packets);
-            vec![sentence]
+            let both = told("Each side's".to_owned(), a, cost);
+            vec![both.with(b.data.packets.clone())]
         }
         _ => all
             .iter()

@@ -55,13 +55,16 @@ impl Sentence {
         text: impl Into<String>,
         packets: impl IntoIterator<Item = PacketId>,
     ) -> Self {
-        let mut packets: Vec<PacketId> = packets.into_iter().collect();
-        packets.sort_unstable();
-        packets.dedup();
-        Sentence {
-            time: Some(time),
-            text: text.into(),
-            packets,
-        }
+        let mut sentence = Sentence::still(text).with(packets);
+        sentence.time = Some(time);
+        sentence
+    }
+
+    /// The same with more packets to prove it.
+    pub(super) fn with(mut self, packets: impl IntoIterator<Item = PacketId>) -> Self {
+        self.packets.extend(packets);
+        self.packets.sort_unstable();
+        self.packets.dedup();
+        self
     }
 }

@@ -294,7 +294,13 @@ fn neighbours_meet_on_their_network_or_by_hairpinning_or_not_at_all() {
     });
     told(&with(Neighbourhood::IsolatedLan, true), |_, story| {
         only(story, &["a.nat keeps the hosts on its inside apart"]);
-        only(story, &["a's check", "turns it around (hairpinning)"]);
+        only(
+            story,
+            &[
+                "a's check to",
+                "turns it around (hairpinning). a.nat lets it in thanks to b",
+            ],
+        );
     });
     told(&with(Neighbourhood::IsolatedLan, false), |_, story| {
         only(story, &["(hairpinning). Tried: connected after"]);

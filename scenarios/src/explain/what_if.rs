@@ -56,9 +56,8 @@ pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
         for (proposal, result) in helpful.into_iter().take(MOST_TOLD) {
             let change = proposal.change.words(evidence);
             let (because, result) = (&proposal.because, result.unwrap_or_default());
-            let mut sentence = Sentence::still(format!("{change}{because}. Tried: {result}."));
-            sentence.packets = proposal.packets;
-            sentences.push(sentence);
+            let text = format!("{change}{because}. Tried: {result}.");
+            sentences.push(Sentence::still(text).with(proposal.packets));
         }
         sentences.extend(only_tcp(evidence));
         sentences.extend(without_relay(evidence));
@@ -353,11 +352,10 @@ fn only_tcp(evidence: &Evidence<'_>) -> Option<Sentence> {
     };
     let (packet, firewall) = evidence.recording.ids().find_map(blocked)?;
     let name = evidence.name(firewall);
-    let mut sentence = Sentence::still(format!(
+    let text = format!(
         "With {name} as it is, only TURN over TCP or TLS could help, and this call has none."
-    ));
-    sentence.packets.push(packet);
-    Some(sentence)
+    );
+    Some(Sentence::still(text).with([packet]))
 }
 
 /// What a relayed call would have been without the relay.
