@@ -170,8 +170,8 @@ fn turns_back(flight: &Flight, point: usize) -> bool {
 fn verdict<'a>(call: &Call<'_>) -> Option<(Time, What<'a>)> {
     let outcome = &call.outcome;
     if let Some(connection) = &outcome.connection {
-        let path = path(connection.path_class);
-        let words = format!("connected: data has arrived on both sides; the path is {path}");
+        let class = connection.path_class.name();
+        let words = format!("connected: data has arrived on both sides ({class})");
         return Some((connection.at, What::Verdict { words, good: true }));
     }
     let words = "no connection: both sides have given up".to_owned();

@@ -6,9 +6,10 @@
 //! Rows are events, not equal spans of time. The core router is no lane, and neither are routers
 //! that only pass things on.
 //!
-//! **What is drawn.** A call of few packets is drawn whole. Of a longer one this: of packets that are alike (same sender, addresses, message and end) the first
-//! is drawn, and every one that makes a mapping or opens a pinhole. The others are counted in a note
-//! at the time at which they were sent. Once data has flowed both ways, only data of a new kind is
+//! **What is drawn.** A call of few packets is drawn whole. Of a longer one: of packets that are
+//! alike (same sender, addresses, message and end) the first is drawn, and every one that makes a
+//! mapping or opens a pinhole. The others are counted in a note at the time at which they were sent,
+//! unless the note would count but one. Once data has flowed both ways, only data of a new kind is
 //! drawn. The drawing says so itself, and how many packets it draws and counts.
 //!
 //! The drawing is one SVG element with its own style: no scripts, no fonts, dark where the reader's

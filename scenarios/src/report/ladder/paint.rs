@@ -280,11 +280,11 @@ impl Painter<'_> {
             }
         }
         let last = at.len() - 1;
-        for place in 1..last {
+        for (place, at) in at.iter().enumerate().take(last).skip(1) {
             if flight.points[place].is_translated() {
-                self.canvas.dot(at[place], 4.0, "dot");
+                self.canvas.dot(*at, 4.0, "dot");
             } else {
-                self.canvas.dot(at[place], 3.5, "hollow");
+                self.canvas.dot(*at, 3.5, "hollow");
             }
         }
         match flight.end {

@@ -81,6 +81,9 @@ pub(super) fn why(topology: &Topology, lanes: &Lanes, reason: &DropReason) -> St
         }
         DropReason::NoRoute { destination, .. } => format!("no route to {destination}"),
         DropReason::Lost { on } => format!("lost on {}", topology.direction(*on)),
+        DropReason::PortUnreachable { endpoint, .. } => format!("nobody listens at {endpoint}"),
+        DropReason::Rejected { why, .. } => format!("rejected: {why}"),
+        DropReason::Custom { why, .. } => (*why).to_owned(),
         // Rare enough for a whole sentence.
         other => other.sentence(topology),
     }
