@@ -7,7 +7,7 @@ use pinhole::topology::Kind;
 use super::json::{CallRow, MatrixDocument};
 use super::style::{BOLD, CLASSES, DIM, look};
 use super::{Format, print_json};
-use crate::call::CallConfig;
+use crate::call::{CallConfig, PathClass};
 use crate::matrix::Matrix;
 
 /// Prints a matrix. `call` is how its calls were made.
@@ -122,13 +122,18 @@ fn legend(out: &mut dyn Write, matrix: &Matrix) -> io::Result<()> {
     Ok(())
 }
 
-/// A pair worth asking about: the first that found no direct way, or else the first of all.
+/// A pair worth asking about: one that UDP reaches and that didn't connect, or else one that
+/// needed a relay, or else any.
 fn example(matrix: &Matrix) -> [Kind; 2] {
-    let worst = matrix.cells.iter().max_by_key(|cell| {
-        let class = cell.outcome.path_class();
-        // `max_by_key` takes the last of equals, and a pair with UDP says more than one without.
-        (class.is_none(), class, cell.config.kinds[1].passes_udp())
+    let worth = matrix.cells.iter().max_by_key(|cell| {
+        let udp_blocked = cell.config.kinds.iter().any(|kind| !kind.passes_udp());
+        match cell.outcome.path_class() {
+            None if !udp_blocked => 3,
+            Some(PathClass::Relayed) => 2,
+            None => 1,
+            Some(PathClass::Direct | PathClass::Reflexive) => 0,
+        }
     });
-    let kinds = worst.map(|cell| cell.config.kinds.clone());
+    let kinds = worth.map(|cell| cell.config.kinds.clone());
     kinds.unwrap_or_else(|| [matrix.kinds[0].clone(), matrix.kinds[0].clone()])
 }
