@@ -136,11 +136,7 @@ fn got_through(evidence: &Evidence<'_>, terms: &mut Terms, journey: &Journey) ->
         let term = terms.say("peer-reflexive candidate", "learned from a check");
         text += &format!(". {other} now knows it ({term}).");
     }
-    if let Some(answer) = evidence
-        .journeys
-        .iter()
-        .find(|answer| answer.what == What::Answer && answer.identity == journey.identity)
-    {
+    if let Some(answer) = evidence.answer_to(journey) {
         proof.push(answer.last());
         text += &answered(evidence, journey, answer);
     }

@@ -294,7 +294,7 @@ impl Group<'_> {
     }
 
     /// Whether the filter opened for that remote endpoint after all, later.
-    fn opens_later(&self, evidence: &Evidence<'_>, filtered: Filtered) -> bool {
+    pub(super) fn opens_later(&self, evidence: &Evidence<'_>, filtered: Filtered) -> bool {
         let key = |endpoint| filtered.filtering.key(endpoint);
         evidence
             .pinholes(filtered.by, filtered.internal, filtered.external)

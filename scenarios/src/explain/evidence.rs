@@ -1,13 +1,15 @@
 //! A recording, laid out so that one can ask it: what was this packet, which gates did it pass, who
 //! had opened them for it.
 
+use std::collections::BTreeMap;
+
 use pinhole::nat::FilterMemory;
 use pinhole::packet::PacketId;
 use pinhole::topology::Device;
 use pinhole::trace::{DropReason, Event, Fate, Recording};
 use pinhole::{Endpoint, Filtering, NodeId, Time, Topology};
 
-use super::journey::{self, Journey};
+use super::journey::{self, Identity, Journey, What};
 use super::message::{Class, Message, Method};
 use crate::call::{Call, Side};
 
@@ -21,6 +23,8 @@ pub(super) struct Evidence<'a> {
     pub(super) openings: Vec<Opening>,
     /// In the order in which they began.
     pub(super) journeys: Vec<Journey>,
+    /// The first answer to each check, by transaction: a place among the journeys.
+    answers: BTreeMap<[u8; 12], usize>,
 }
 
 /// A packet's life.
@@ -94,9 +98,15 @@ impl<'a> Evidence<'a> {
             lives,
             openings: Vec::new(),
             journeys: Vec::new(),
+            answers: BTreeMap::new(),
         };
         evidence.read();
         evidence.journeys = journey::follow(&evidence);
+        for (place, journey) in evidence.journeys.iter().enumerate() {
+            if let (What::Answer, Identity::Transaction(id)) = (journey.what, journey.identity) {
+                evidence.answers.entry(id).or_insert(place);
+            }
+        }
         evidence
     }
 
@@ -286,6 +296,14 @@ impl<'a> Evidence<'a> {
     pub(super) fn is_question(&self, packet: PacketId, method: Method) -> bool {
         matches!(&self.life(packet).message, Message::Stun(stun)
             if stun.method == method && stun.class == Class::Request && !stun.is_ice())
+    }
+
+    /// The first answer to a check.
+    pub(super) fn answer_to(&self, check: &Journey) -> Option<&Journey> {
+        match check.identity {
+            Identity::Transaction(id) => Some(&self.journeys[*self.answers.get(&id)?]),
+            Identity::Data(_) => None,
+        }
     }
 
     /// The success response to a request, if it arrived.

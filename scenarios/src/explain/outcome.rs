@@ -1,5 +1,7 @@
 //! What came of it, and who decided.
 
+use std::collections::BTreeSet;
+
 use pinhole::Time;
 
 use super::evidence::Evidence;
@@ -94,7 +96,7 @@ fn selected(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
                 _ => None,
             })
     };
-    let (time, local, remote) = selections().last()?;
+    let (time, local, remote) = selections().next_back()?;
     // Pairs of the side whose check was answered by then.
     let mut answered: Vec<(pinhole::Endpoint, pinhole::Endpoint)> = Vec::new();
     let mut proof = Vec::new();
@@ -103,11 +105,9 @@ fn selected(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
         .iter()
         .filter(|journey| journey.sender == side && journey.is_check())
     {
-        let answer = evidence.journeys.iter().find(|answer| {
-            answer.what == What::Answer
-                && answer.identity == check.identity
-                && answer.arrival(evidence).is_some_and(|end| end.time <= time)
-        });
+        let in_time =
+            |answer: &&Journey| answer.arrival(evidence).is_some_and(|end| end.time <= time);
+        let answer = evidence.answer_to(check).filter(in_time);
         let Some(answer) = answer else { continue };
         let pair = (check.from, check.to);
         if pair == (local.into(), remote.into()) {
@@ -141,57 +141,74 @@ fn selected(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
     Some(Sentence::at(time, text, proof))
 }
 
+/// More ports than these from one side are worth a word.
+const MANY_PORTS: usize = 8;
+
 fn failed(evidence: &Evidence<'_>) -> Sentence {
-    let gave_up = Side::BOTH.map(|side| {
-        let failed = milestones(evidence, side)
-            .iter()
-            .find(|(_, milestone)| *milestone == Milestone::Failed);
-        failed.map(|(time, _)| *time)
-    });
-    let answered: usize = Side::BOTH
-        .into_iter()
-        .map(|side| answered_checks(evidence, side))
-        .sum();
     let checks = evidence
         .journeys
         .iter()
-        .filter(|journey| journey.is_check())
-        .count();
-    let fruit = match answered {
-        0 => format!(
-            "None of {} got an answer through.",
-            words::count(checks, "check")
-        ),
-        some => format!(
-            "{some} of {} got an answer through.",
-            words::count(checks, "check")
-        ),
+        .filter(|journey| journey.is_check());
+    let answers = evidence
+        .journeys
+        .iter()
+        .filter(|journey| journey.what == What::Answer && journey.arrival(evidence).is_some());
+    let checks = words::count(checks.count(), "check");
+    let mut text = match answers.count() {
+        0 => format!("None of {checks} got an answer through."),
+        some => format!("{some} of {checks} got an answer through."),
     };
-    match gave_up {
-        [Some(a), Some(b)] => {
-            let text = format!(
-                "{fruit} a gives up at {}, b at {}: there is no path.",
-                words::time(a),
-                words::time(b)
-            );
-            Sentence::at(a.max(b), text, [])
-        }
-        _ => {
-            let end = evidence.call.config.until;
-            let text = format!("{fruit} No data has arrived both ways: there is no path.");
-            Sentence::at(evidence.call.net.now().min(end), text, [])
+    for side in Side::BOTH {
+        text += &ports(evidence, side).unwrap_or_default();
+    }
+    let gave_up = Side::BOTH.map(|side| {
+        let mut milestones = milestones(evidence, side).iter();
+        let failed = milestones.find(|(_, milestone)| *milestone == Milestone::Failed);
+        failed.map(|(time, _)| *time)
+    });
+    if let [Some(a), Some(b)] = gave_up {
+        let (a_at, b_at) = (words::time(a), words::time(b));
+        text += &format!(" a gives up at {a_at}, b at {b_at}.");
+        return Sentence::at(a.max(b), text, []);
+    }
+    for side in Side::BOTH {
+        let name = side.name();
+        if let Some(time) = gave_up[side.index()] {
+            text += &format!(" {name} gives up at {}.", words::time(time));
+        } else if is_undecided(evidence, side) {
+            text += &format!(" {name} settles on no pair.");
         }
     }
+    let end = evidence.call.net.now().min(evidence.call.config.until);
+    text += &format!(" By {} no data has arrived both ways.", words::time(end));
+    Sentence::at(end, text, [])
 }
 
-/// How many of a side's checks had their answer arrive.
-fn answered_checks(evidence: &Evidence<'_>, side: Side) -> usize {
-    let answers = evidence.journeys.iter();
-    answers
-        .filter(|journey| {
-            journey.what == What::Answer
-                && journey.sender == side.other()
-                && journey.arrival(evidence).is_some()
-        })
-        .count()
+/// Whether a side's checks were answered, and yet it settled on no pair.
+pub(super) fn is_undecided(evidence: &Evidence<'_>, side: Side) -> bool {
+    let settled = milestones(evidence, side)
+        .iter()
+        .any(|(_, milestone)| matches!(milestone, Milestone::Selected { .. }));
+    let mut answers = evidence
+        .journeys
+        .iter()
+        .filter(|journey| journey.what == What::Answer && journey.sender == side.other());
+    !settled && answers.any(|answer| answer.arrival(evidence).is_some())
+}
+
+/// Where a side's checks came from, if that is what keeps them from coming to an end: a NAT that
+/// takes a new port for each destination, and so makes a new candidate of each check back.
+fn ports(evidence: &Evidence<'_>, side: Side) -> Option<String> {
+    let arrived = evidence.journeys.iter().filter(|journey| {
+        journey.is_check() && journey.sender == side && journey.arrival(evidence).is_some()
+    });
+    let sources: BTreeSet<_> = arrived.map(|journey| journey.seen_from(evidence)).collect();
+    (sources.len() > MANY_PORTS).then(|| {
+        format!(
+            " {}'s checks arrived from {} different ports, each one a new candidate for {}.",
+            side.name(),
+            sources.len(),
+            side.other().name()
+        )
+    })
 }

@@ -44,7 +44,6 @@ struct Relayed<'e> {
 }
 
 /// What one datum's detour cost.
-#[derive(PartialEq)]
 struct Cost {
     took: Duration,
     /// Bytes that wrapping adds.
@@ -60,7 +59,7 @@ impl<'e> Relayed<'e> {
                     && journey.arrival(evidence).is_some()
             })
         };
-        let last = arrived().last()?;
+        let last = arrived().next_back()?;
         let data = arrived().find(|journey| (journey.from, journey.to) == (last.from, last.to))?;
         let (owner, address) = if data.relayed {
             (side, data.from)
@@ -148,41 +147,40 @@ impl<'e> Relayed<'e> {
     }
 }
 
-/// What the detour costs, in both directions at once where it is the same.
+/// What the detour costs, in both directions at once where it takes as long.
 fn costs(evidence: &Evidence<'_>, ways: &[Relayed<'_>]) -> Vec<Sentence> {
     let all: Vec<(&Relayed<'_>, Cost)> = ways
         .iter()
         .filter_map(|way| Some((way, way.cost(evidence)?)))
         .collect();
-    let told = |who: String, way: &Relayed<'_>, cost: &Cost| {
-        let took = words::time(Time::ZERO + cost.took);
+    let told = |who: &str, way: &Relayed<'_>, took: Duration, extra: String| {
+        let took = words::time(Time::ZERO + took);
         let mut proof = way.data.packets.clone();
         let mut text = format!("{who} data takes {took} by this detour");
         if let Some((straight, gateway, took)) = straight(evidence, way.data.sender) {
+            let took = words::time(Time::ZERO + took);
             proof.push(straight.last());
-            text += &format!(
-                " (straight to {gateway} it was {})",
-                words::time(Time::ZERO + took)
-            );
+            text += &format!(" (straight to {gateway} it was {took})");
         }
-        text += &format!(
-            ", and {} bytes more a packet between the TURN server and its client.",
-            cost.extra
-        );
+        text += &format!(", and {extra} more a packet between the TURN server and its client.");
         Sentence::at(way.data.began(evidence), text, proof)
     };
-    let mut sentences = match all.as_slice() {
-        [(a, cost), (b, other)] if cost == other => {
-            let both = told("Each side's".to_owned(), a, cost);
-            vec![both.with(b.data.packets.clone())]
-        }
-        _ => all
-            .iter()
-            .map(|(way, cost)| told(format!("{}'s", way.data.sender.name()), way, cost))
-            .collect(),
-    };
-    sentences.sort_by_key(|sentence: &Sentence| sentence.time);
-    sentences
+    if let [(a, one), (b, other)] = all.as_slice()
+        && one.took == other.took
+    {
+        let extra = if one.extra == other.extra {
+            format!("{} bytes", one.extra)
+        } else {
+            format!("{} (a) or {} (b) bytes", one.extra, other.extra)
+        };
+        let both = told("Each side's", a, one.took, extra);
+        return vec![both.with(b.data.packets.clone())];
+    }
+    let each = all.iter().map(|(way, cost)| {
+        let who = format!("{}'s", way.data.sender.name());
+        told(&who, way, cost.took, format!("{} bytes", cost.extra))
+    });
+    each.collect()
 }
 
 /// How long a check of this side took to the gateway whose filter dropped it.

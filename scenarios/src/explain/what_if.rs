@@ -6,17 +6,21 @@
 use pinhole::packet::PacketId;
 use pinhole::topology::Edge;
 use pinhole::trace::DropReason;
-use pinhole::{Filtering, Mapping, NodeId};
+use pinhole::{Filtering, Mapping, NodeId, Time};
 
 use super::drops::{self, Filtered, Group};
 use super::evidence::Evidence;
+use super::outcome;
 use super::story::{Chapter, Sentence};
 use super::words;
 use crate::call::{CallConfig, Caller, Neighbourhood, PathClass, Side, TurnOffer, TurnTransport};
 use crate::ice::Stack;
 
-/// As many as are told.
+/// As many as are told of what would have made a call work.
 const MOST_TOLD: usize = 4;
+
+/// How long a call that is made again may take to connect: far longer than any stack does.
+const PATIENCE: Time = Time::from_millis(10_000);
 
 /// One thing that could have been otherwise.
 #[derive(Clone, PartialEq)]
@@ -53,7 +57,9 @@ pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
             .partition(|(_, result)| result.is_some());
         let in_vain: Vec<Proposal> = in_vain.into_iter().map(|(proposal, _)| proposal).collect();
         sentences.extend(vain(evidence, &in_vain, reached));
-        for (proposal, result) in helpful.into_iter().take(MOST_TOLD) {
+        // A call that works by its relay is told one way to do without.
+        let most = reached.map_or(MOST_TOLD, |_| 1);
+        for (proposal, result) in helpful.into_iter().take(most) {
             let change = proposal.change.words(evidence);
             let (because, result) = (&proposal.because, result.unwrap_or_default());
             let text = format!("{change}{because}. Tried: {result}.");
@@ -126,6 +132,7 @@ fn tried(
     for proposal in proposals {
         proposal.change.apply(evidence, &mut config)?;
     }
+    config.until = config.until.min(PATIENCE);
     let connection = Caller::new().call(&config).ok()?.outcome.connection?;
     let better = reached.is_none_or(|reached| connection.path_class < reached);
     better.then(|| {
@@ -258,6 +265,15 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
             propose(Proposal::plain(Change::Run(finding.side, other)));
         }
     }
+    for side in Side::BOTH {
+        if outcome::is_undecided(evidence, side) {
+            let mine = call.config.stacks[side.index()];
+            let other = Stack::ALL.into_iter().find(|stack| *stack != mine);
+            if let Some(other) = other {
+                propose(Proposal::plain(Change::Run(side, other)));
+            }
+        }
+    }
     for group in drops::groups(evidence) {
         if !group.is_relayed(evidence) {
             against(evidence, &group).into_iter().for_each(&mut propose);
@@ -284,6 +300,10 @@ fn against(evidence: &Evidence<'_>, group: &Group<'_>) -> Vec<Proposal> {
     if let Some(filtered) = drops::filtered(&group.reason) {
         let filter = weaker_filter(evidence, group, filtered);
         let mapping = steadier_mapping(evidence, group, filtered);
+        // What a filter lets pass later it need not let pass sooner.
+        if group.opens_later(evidence, filtered) {
+            return Vec::new();
+        }
         return std::iter::once(filter).chain(mapping).collect();
     }
     let change = match group.reason {
@@ -364,6 +384,7 @@ fn without_relay(evidence: &Evidence<'_>) -> Option<Sentence> {
     (call.outcome.path_class()? == PathClass::Relayed).then_some(())?;
     let config = CallConfig {
         turn: TurnOffer::OFF,
+        until: call.config.until.min(PATIENCE),
         ..call.config.clone()
     };
     let outcome = Caller::new().call(&config).ok()?.outcome;
