@@ -74,14 +74,14 @@ fn grid(out: &mut dyn Write, matrix: &Matrix) -> io::Result<()> {
         .map(|kind| kind.to_string().len())
         .max()
         .unwrap_or(0);
-    write!(out, "{:>1$}", "", width + 5)?;
+    write!(out, "{:>1$}", "", width + 6)?;
     for column in 1..=matrix.kinds.len() {
         write!(out, "{DIM}{column:>3} {DIM:#}")?;
     }
     writeln!(out)?;
     for (row, kind) in matrix.kinds.iter().enumerate() {
         let name = kind.to_string();
-        write!(out, "{DIM}{:>3}{DIM:#}  {name:<width$}", row + 1)?;
+        write!(out, "{DIM}{:>3}{DIM:#}  {name:<width$} ", row + 1)?;
         for column in 0..matrix.kinds.len() {
             match matrix.cell(row, column) {
                 Some(cell) => {
