@@ -42,7 +42,7 @@ pub(super) fn groups<'e>(evidence: &'e Evidence<'_>) -> Vec<Group<'e>> {
                 && group.reason.place() == reason.place()
                 && (!tells_senders_apart(reason)
                     || (first.sender == journey.sender
-                        && compared(&group.reason) == compared(&reason)))
+                        && compared(evidence, &group.reason) == compared(evidence, &reason)))
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.journeys.push(journey),
@@ -67,8 +67,17 @@ fn tells_senders_apart(reason: DropReason) -> bool {
     )
 }
 
-fn compared(reason: &DropReason) -> Option<(Endpoint, Endpoint)> {
-    filtered(reason).map(|filtered| (filtered.external, filtered.remote))
+/// What decides, where a filter does: who it was for, who it is from, and through which mapping, if
+/// the filter remembers mappings.
+fn compared(
+    evidence: &Evidence<'_>,
+    reason: &DropReason,
+) -> Option<(Endpoint, Endpoint, Option<Endpoint>)> {
+    let filtered = filtered(reason)?;
+    let external = evidence
+        .remembers_mappings(filtered.by)
+        .then_some(filtered.external);
+    Some((filtered.internal, filtered.remote, external))
 }
 
 /// What the filter compared, if a filter dropped it.
@@ -239,16 +248,20 @@ impl Group<'_> {
 
     /// `b's 9 checks to 203.0.113.1:53602`.
     fn what(&self) -> String {
-        // By sender, then by where to; told in the order of the first.
-        let mut parts: Vec<(Side, Endpoint, Vec<&'static str>)> = Vec::new();
+        // By sender, then by where to; told in the order of the first. Where that is two ports of an
+        // address or more, which ones is no part of the story.
+        let mut parts: Vec<(Side, Endpoint, bool, Vec<&'static str>)> = Vec::new();
         for journey in &self.journeys {
-            let noun = noun(journey.what);
-            let same = |(sender, to, _): &&mut (Side, Endpoint, _)| {
-                (*sender, *to) == (journey.sender, journey.to)
+            let (noun, to) = (noun(journey.what), journey.to);
+            let same = |(sender, known, ..): &&mut (Side, Endpoint, _, _)| {
+                (*sender, known.address) == (journey.sender, to.address)
             };
             match parts.iter_mut().find(same) {
-                Some((.., nouns)) => nouns.push(noun),
-                None => parts.push((journey.sender, journey.to, vec![noun])),
+                Some((_, known, several, nouns)) => {
+                    *several |= known.port != to.port;
+                    nouns.push(noun);
+                }
+                None => parts.push((journey.sender, to, false, vec![noun])),
             }
         }
         let total = |nouns: &[&'static str]| {
@@ -262,9 +275,14 @@ impl Group<'_> {
             let counts = kinds.iter().map(|kind| words::count(count(kind), kind));
             words::list(&counts.collect::<Vec<_>>())
         };
-        let told = parts
-            .iter()
-            .map(|(sender, to, nouns)| format!("{}'s {} to {to}", sender.name(), total(nouns)));
+        let told = parts.iter().map(|(sender, to, several, nouns)| {
+            let (sender, what) = (sender.name(), total(nouns));
+            if *several {
+                format!("{sender}'s {what} to several ports of {}", to.address)
+            } else {
+                format!("{sender}'s {what} to {to}")
+            }
+        });
         words::list(&told.collect::<Vec<_>>())
     }
 

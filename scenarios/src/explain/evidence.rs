@@ -217,6 +217,12 @@ impl<'a> Evidence<'a> {
         filter.filter(|filtering| *filtering != Filtering::EndpointIndependent)
     }
 
+    /// Whether a gateway's filter remembers for each mapping apart.
+    pub(super) fn remembers_mappings(&self, gateway: NodeId) -> bool {
+        let nat = self.topology().nat_config(gateway);
+        nat.is_some_and(|nat| nat.filter_memory == FilterMemory::Mapping)
+    }
+
     /// The pinholes of a gateway that count for a packet to `internal`, in the order of opening.
     pub(super) fn pinholes(
         &self,
@@ -224,8 +230,7 @@ impl<'a> Evidence<'a> {
         internal: Endpoint,
         external: Endpoint,
     ) -> impl Iterator<Item = &Opening> {
-        let nat = self.topology().nat_config(gateway);
-        let of_mapping = nat.is_some_and(|nat| nat.filter_memory == FilterMemory::Mapping);
+        let of_mapping = self.remembers_mappings(gateway);
         self.openings.iter().filter(move |opening| {
             opening.by == gateway
                 && opening.internal == internal
