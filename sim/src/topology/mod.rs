@@ -1,5 +1,5 @@
 //! The plan of an internet: nodes, links, addresses and routes. Building it makes an
-//! [`Internet`](crate::internet::Internet) that runs.
+//! [`Internet`] that runs.
 //!
 //! A topology is a graph (petgraph's) of three kinds of nodes. A *host* ends links and runs
 //! programs. A *router* joins links and forwards by least delay. A *gateway* stands between an
