@@ -1,8 +1,9 @@
 //! The event queue: what happens next, in one total order.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
-use dary_heap::{PeekMut, QuaternaryHeap};
+use dary_heap::QuaternaryHeap;
 
 use crate::time::Time;
 
@@ -81,67 +82,65 @@ impl<T> Ord for Entry<T> {
 
 /// Events in the order of their ranks.
 ///
-/// Most events put another one in their place: a packet goes onto its next link, an alarm is set
-/// anew. So an event that is popped stays on top of the heap until the next is wanted, and the
-/// first push overwrites it, which sifts once instead of twice.
+/// Links keep their packets to themselves but for the first of each direction, so most internets
+/// have a handful of events to come, and a new one mostly belongs behind all of them: up to [`FEW`]
+/// stand in a line, in order. More than that go to a heap, until it has run empty.
 pub(crate) struct EventQueue<T> {
+    line: VecDeque<Entry<T>>,
     heap: QuaternaryHeap<Entry<T>>,
-    /// The top of the heap was popped.
-    top_is_gone: bool,
 }
+
+/// How many events stand in line.
+const FEW: usize = 24;
 
 impl<T> Default for EventQueue<T> {
     fn default() -> Self {
         EventQueue {
+            line: VecDeque::new(),
             heap: QuaternaryHeap::new(),
-            top_is_gone: false,
         }
     }
 }
 
-impl<T: Copy> EventQueue<T> {
+impl<T> EventQueue<T> {
+    #[inline]
     pub(crate) fn push(&mut self, rank: Rank, what: T) {
         let entry = Entry { rank, what };
-        if self.top_is_gone
-            && let Some(mut top) = self.heap.peek_mut()
-        {
-            *top = entry;
-            self.top_is_gone = false;
-        } else {
-            self.heap.push(entry);
+        if !self.heap.is_empty() {
+            return self.heap.push(entry);
         }
-    }
-
-    fn settle(&mut self) {
-        if self.top_is_gone {
-            self.top_is_gone = false;
-            if let Some(top) = self.heap.peek_mut() {
-                PeekMut::pop(top);
-            }
+        if self.line.len() == FEW {
+            self.heap.extend(self.line.drain(..));
+            return self.heap.push(entry);
         }
+        let later = self.line.iter().rev().take_while(|other| other.rank > rank);
+        let place = self.line.len() - later.count();
+        self.line.insert(place, entry);
     }
 
     /// When the next event happens.
-    pub(crate) fn next_time(&mut self) -> Option<Time> {
-        self.settle();
-        self.heap.peek().map(|entry| entry.rank.time())
+    #[inline]
+    pub(crate) fn next_time(&self) -> Option<Time> {
+        let next = self.line.front().or_else(|| self.heap.peek());
+        next.map(|entry| entry.rank.time())
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<(Rank, T)> {
-        self.settle();
-        let entry = self.heap.peek()?;
-        self.top_is_gone = true;
-        Some((entry.rank, entry.what))
+        let next = self.line.pop_front().or_else(|| self.heap.pop());
+        next.map(|entry| (entry.rank, entry.what))
     }
 
     pub(crate) fn clear(&mut self) {
+        self.line.clear();
         self.heap.clear();
-        self.top_is_gone = false;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -163,5 +162,33 @@ mod tests {
             .map(|(_, what)| what)
             .collect();
         assert_eq!(order, [4, 3, 2, 1, 0]);
+    }
+
+    proptest! {
+        /// However pushes and pops alternate, and wherever the line gives way to the heap, events
+        /// come out as a sorted list would give them.
+        #[test]
+        fn line_and_heap_keep_one_order(
+            steps in proptest::collection::vec((any::<bool>(), 0u64..50), 0..400),
+        ) {
+            let mut queue = EventQueue::default();
+            let mut sorted = std::collections::BTreeMap::new();
+            for (counter, (pops, time)) in steps.into_iter().enumerate() {
+                if pops && counter % 3 > 0 {
+                    let expected = sorted.pop_first();
+                    prop_assert_eq!(queue.pop(), expected);
+                } else {
+                    let entity = Entity::program((time % 7) as usize);
+                    let rank = Rank::new(Time::from_nanos(time), entity, counter as u64);
+                    queue.push(rank, counter);
+                    sorted.insert(rank, counter);
+                }
+                prop_assert_eq!(queue.next_time(), sorted.keys().next().map(|rank| rank.time()));
+            }
+            while let Some(expected) = sorted.pop_first() {
+                prop_assert_eq!(queue.pop(), Some(expected));
+            }
+            prop_assert_eq!(queue.pop(), None);
+        }
     }
 }

@@ -29,8 +29,11 @@ pub(crate) enum Admission {
 pub(crate) struct Lane {
     /// Nanoseconds that a byte takes, as 32.32 fixed point.
     byte_time: u64,
-    /// How long a full queue takes to leave.
-    full_queue: Duration,
+    /// Nanoseconds that a full queue takes to leave.
+    full_queue: u64,
+    /// The propagation delay in nanoseconds: the sum of two numbers is cheaper than that of two
+    /// [`Duration`]s, and this one stands on every packet's way.
+    delay: u64,
     /// When the last admitted byte will have left.
     busy_until: Time,
     /// When the last packet arrives, for lanes that keep order.
@@ -48,6 +51,7 @@ impl Lane {
         Lane {
             byte_time,
             full_queue: transmission_time(byte_time, queue_bytes as usize),
+            delay: nanos(conditions.delay),
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
             in_bad_state: false,
@@ -85,17 +89,17 @@ impl Lane {
         length: usize,
         bottleneck: Bottleneck,
     ) -> Result<Time, Admission> {
-        let backlog = self.busy_until - now;
+        let backlog = (self.busy_until.as_nanos()).saturating_sub(now.as_nanos());
         let transmission = transmission_time(self.byte_time, length);
-        if !backlog.is_zero() && backlog + transmission > self.full_queue {
-            let bits = backlog.as_nanos() * u128::from(bottleneck.bits_per_second.get());
+        if backlog > 0 && backlog.saturating_add(transmission) > self.full_queue {
+            let bits = u128::from(backlog) * u128::from(bottleneck.bits_per_second.get());
             let queued = u32::try_from(bits / 8_000_000_000).unwrap_or(u32::MAX);
             return Err(Admission::QueueFull {
                 queued,
                 limit: bottleneck.queue_bytes,
             });
         }
-        self.busy_until = self.busy_until.max(now) + transmission;
+        self.busy_until = later(self.busy_until.max(now), transmission);
         Ok(self.busy_until)
     }
 
@@ -117,7 +121,7 @@ impl Lane {
     }
 
     fn arrival(&mut self, conditions: &Conditions, departure: Time) -> Time {
-        let clean = departure + conditions.delay;
+        let clean = later(departure, self.delay);
         match conditions.jitter {
             Jitter::None => clean,
             Jitter::Reordering(most) => clean + self.varied(most),
@@ -130,9 +134,17 @@ impl Lane {
     }
 
     fn varied(&mut self, most: Duration) -> Duration {
-        let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX - 1);
-        Duration::from_nanos(self.random.below(most.saturating_add(1)))
+        let most = nanos(most).saturating_add(1);
+        Duration::from_nanos(self.random.below(most))
     }
+}
+
+fn later(time: Time, nanos: u64) -> Time {
+    Time::from_nanos(time.as_nanos().saturating_add(nanos))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn byte_time(bottleneck: Bottleneck) -> u64 {
@@ -140,10 +152,10 @@ fn byte_time(bottleneck: Bottleneck) -> u64 {
     u64::try_from(fixed_point).unwrap_or(u64::MAX)
 }
 
-/// Rounded to the nearest nanosecond.
-fn transmission_time(byte_time: u64, length: usize) -> Duration {
+/// Nanoseconds, rounded to the nearest.
+fn transmission_time(byte_time: u64, length: usize) -> u64 {
     let fixed_point = u128::from(byte_time) * length as u128 + (1 << 31);
-    Duration::from_nanos((fixed_point >> 32) as u64)
+    (fixed_point >> 32) as u64
 }
 
 #[cfg(test)]
