@@ -8,10 +8,29 @@ use std::net::{IpAddr, SocketAddr};
 
 use pinhole::{Datagram, Endpoint, Io, Time};
 
-use super::peer::PeerConfig;
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
 use crate::turn_client::{PeerData, Received, TurnClient, TurnEvent};
+
+/// The servers that an endpoint asks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Servers {
+    /// STUN servers, at most one for each IP version.
+    pub stun: Vec<SocketAddr>,
+    /// TURN servers, to be asked for a relayed address.
+    pub turn: Vec<TurnAccess>,
+}
+
+/// A TURN server and the credentials for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TurnAccess {
+    /// Where it listens.
+    pub server: SocketAddr,
+    /// The user's name.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+}
 
 /// The sockets of an endpoint, what it learns about them, and the relays it holds.
 #[derive(Default)]
@@ -58,7 +77,7 @@ pub(super) enum Taken<'a> {
 
 impl Gathering {
     /// Binds a socket on each of the host's addresses and asks every server that it can reach.
-    pub(super) fn begin(&mut self, now: Time, config: &PeerConfig, io: &mut Io<'_>) {
+    pub(super) fn begin(&mut self, now: Time, servers: &Servers, io: &mut Io<'_>) {
         let port = io
             .bind(0)
             .expect("an endpoint binds the first socket of its host");
@@ -71,7 +90,7 @@ impl Gathering {
                 base: socket,
             });
             let reachable = |server: &SocketAddr| server.is_ipv4() == socket.is_ipv4();
-            for server in config.stun.iter().copied().filter(reachable) {
+            for server in servers.stun.iter().copied().filter(reachable) {
                 let request = BindingRequest::default();
                 let patience = Retransmission::default();
                 let transaction = StunTransaction::new(now, request, patience, io.random());
@@ -82,7 +101,7 @@ impl Gathering {
                     over: false,
                 });
             }
-            for access in config.turn.iter().filter(|turn| reachable(&turn.server)) {
+            for access in servers.turn.iter().filter(|turn| reachable(&turn.server)) {
                 let (user, password) = (&access.user, &access.password);
                 let client = TurnClient::new(socket, access.server, user, password, now);
                 self.relays.push(Relay {

@@ -14,8 +14,9 @@ mod wire;
 
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
 pub use data::{Data, Framing, Side};
+pub use gathering::{Servers, TurnAccess};
 pub use outcome::{CallOutcome, Connection, Dropped, Finding, PairTypes, PathClass};
-pub use peer::{Milestone, Peer, PeerConfig, TurnAccess};
+pub use peer::{Milestone, Peer, PeerConfig};
 pub use scene::Scene;
 pub use signaling::{Description, Signal};
 pub use wire::{Flow, Leg, Route, SharedWire, Wire};
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
-use pinhole::{BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream};
+use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream};
 
 use crate::ice::Candidate;
 
@@ -102,37 +103,14 @@ impl Caller {
         }
         let wire = SharedWire::between(scene.hosts[0], scene.hosts[1]);
         net.observe(wire.clone());
-        net.attach(scene.stun, StunServer::new(STUN_PORT));
-        let servers = |node: NodeId, net: &Internet| -> Vec<SocketAddr> {
-            let addresses = net.topology().addresses(node);
-            addresses
-                .map(|address| Endpoint::new(address, STUN_PORT).into())
-                .collect()
-        };
-        let stun = servers(scene.stun, net);
-        let turn: Vec<TurnAccess> = match scene.turn {
-            None => Vec::new(),
-            Some(node) => {
-                let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
-                let server =
-                    TurnServer::new(config).expect("a configuration of ours is fit to serve");
-                net.attach(node, server);
-                let access = |server| TurnAccess {
-                    server,
-                    user: USER.to_owned(),
-                    password: PASSWORD.to_owned(),
-                };
-                servers(node, net).into_iter().map(access).collect()
-            }
-        };
+        let servers = serve(net, &scene);
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
             let peer = Peer::new(PeerConfig {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
-                stun: stun.clone(),
-                turn: turn.clone(),
+                servers: servers.clone(),
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
             });
@@ -155,6 +133,33 @@ impl Caller {
             wire,
         })
     }
+}
+
+/// Starts the service's servers, and tells how clients reach them.
+fn serve(net: &mut Internet, scene: &Scene) -> Servers {
+    let at = |net: &Internet, node| -> Vec<SocketAddr> {
+        let addresses = net.topology().addresses(node);
+        let sockets = addresses.map(|address| Endpoint::new(address, STUN_PORT).into());
+        sockets.collect()
+    };
+    net.attach(scene.stun, StunServer::new(STUN_PORT));
+    let stun = at(net, scene.stun);
+    let Some(node) = scene.turn else {
+        return Servers {
+            stun,
+            turn: Vec::new(),
+        };
+    };
+    let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
+    let server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
+    net.attach(node, server);
+    let access = |server| TurnAccess {
+        server,
+        user: USER.to_owned(),
+        password: PASSWORD.to_owned(),
+    };
+    let turn = at(net, node).into_iter().map(access).collect();
+    Servers { stun, turn }
 }
 
 /// Lets the call happen. Returns when both stacks had given up, if they did.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
-use super::gathering::{Gathering, Taken};
+use super::gathering::{Gathering, Servers, Taken};
 use super::signaling::{Description, Signal};
 use crate::ice::{Candidate, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
 
@@ -20,25 +20,12 @@ pub struct PeerConfig {
     pub stack: Stack,
     /// What the stack's randomness is drawn from.
     pub seed: u64,
-    /// The STUN servers to ask, at most one for each IP version.
-    pub stun: Vec<SocketAddr>,
-    /// The TURN servers to ask for a relayed address.
-    pub turn: Vec<TurnAccess>,
+    /// The servers to ask.
+    pub servers: Servers,
     /// Whether candidates are signaled as they are found, or all at once.
     pub trickle: bool,
     /// What a signal takes to the other side.
     pub signaling_delay: Duration,
-}
-
-/// A TURN server and the credentials for it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TurnAccess {
-    /// Where it listens.
-    pub server: SocketAddr,
-    /// The user's name.
-    pub user: String,
-    /// The user's password.
-    pub password: String,
 }
 
 /// Something worth telling, in an endpoint's life.
@@ -154,7 +141,7 @@ impl Peer {
         };
         let agent = self.config.stack.agent(now, role, self.config.seed);
         self.agent = Some(Guarded::new(agent));
-        self.gathering.begin(now, &self.config, io);
+        self.gathering.begin(now, &self.config.servers, io);
         self.take_candidates(now, io);
     }
 

@@ -260,3 +260,14 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
     }
     Ok(())
 }
+
+impl Topology {
+    /// Makes the internet of this plan, for a run with this seed.
+    ///
+    /// # Errors
+    ///
+    /// The plan makes no sense; the error names the nodes.
+    pub fn build(self, seed: u64) -> Result<Internet, BuildError> {
+        Internet::new(self, seed)
+    }
+}

@@ -1,5 +1,5 @@
-//! The plan of an internet: nodes, links, addresses and routes. Building it makes an
-//! [`Internet`] that runs.
+//! The plan of an internet: nodes, links, addresses and routes. [Building](Topology::build) it makes
+//! an internet that runs.
 //!
 //! A topology is a graph (petgraph's) of three kinds of nodes. A *host* ends links and runs
 //! programs. A *router* joins links and forwards by least delay. A *gateway* stands between an
@@ -15,14 +15,12 @@ mod names;
 mod plan;
 mod routes;
 mod site;
-mod sketch;
 
 pub use error::BuildError;
 pub use kind::{Edge, Kind, ParseKindError};
 pub use plan::AddressPlan;
 pub(crate) use routes::{Route, RouteTable, compute as compute_routes};
 pub use site::{Site, SiteOptions};
-pub use sketch::Sketch;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,7 +33,6 @@ use crate::behaviour::{Filtering, Mapping};
 use crate::engine::Budget;
 use crate::firewall::{FirewallConfig, Rules};
 use crate::id::{DirectionId, LinkId, NodeId};
-use crate::internet::Internet;
 use crate::link::{Conditions, Link};
 use crate::middlebox::Middlebox;
 use crate::nat::NatConfig;
@@ -365,15 +362,6 @@ impl Topology {
             let far = plan.far_address.filter(|_| !is_inner);
             near.iter().copied().chain(far)
         })
-    }
-
-    /// Makes the internet of this plan, for a run with this seed.
-    ///
-    /// # Errors
-    ///
-    /// The plan makes no sense; the error names the nodes.
-    pub fn build(self, seed: u64) -> Result<Internet, BuildError> {
-        Internet::new(self, seed)
     }
 
     /// The plan as a drawing in Graphviz' DOT language.

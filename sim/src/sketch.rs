@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{AddressPlan, Kind, Site, SiteOptions, Topology};
 use crate::address::{Address, Endpoint};
 use crate::id::NodeId;
 use crate::internet::Internet;
 use crate::link::Link;
+use crate::topology::{AddressPlan, Kind, Site, SiteOptions, Topology};
 
 /// The quickest way to an internet: name the hosts and the networks they sit in.
 ///
