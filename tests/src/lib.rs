@@ -3,3 +3,8 @@
 pub mod binary;
 pub mod lab;
 pub mod world;
+
+/// The README's Rust is compiled, so that it can't go out of date.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
