@@ -112,6 +112,9 @@ impl Program for Player {
     }
 }
 
+/// Links between the two hosts behind NATs.
+const HOPS: u32 = 4;
+
 /// The delay of a cable or link, and how many datagrams are on a cable at a time.
 const DELAY: Duration = Duration::from_micros(100);
 const ON_THE_CABLE: usize = 8;
@@ -230,6 +233,11 @@ fn packets(criterion: &mut Criterion<CpuTime>) {
         group.bench_function(id, |bencher| {
             let mut net = warm(through_two_nats(flows as usize), flows);
             bencher.iter_custom(|iterations| cost_of(&mut net, iterations));
+        });
+        let id = BenchmarkId::new("the same, each hop, flows", flows);
+        group.bench_function(id, |bencher| {
+            let mut net = warm(through_two_nats(flows as usize), flows);
+            bencher.iter_custom(|iterations| cost_of(&mut net, iterations) / HOPS);
         });
     }
     group.finish();
