@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::address::Endpoint;
 
@@ -130,5 +131,39 @@ impl fmt::Display for Mapping {
 impl fmt::Display for Filtering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+/// How long what a NAT or stateful firewall remembers lives without refresh.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Lifetimes {
+    /// UDP mappings, and what the filter remembers of UDP (RFC 4787 REQ-5: two minutes at least, five
+    /// recommended).
+    pub udp: Duration,
+    /// UDP mappings of which no answer has come back yet, if they live shorter: Linux gives them
+    /// 30 s, against 120 s once both ways have been seen.
+    pub udp_unanswered: Option<Duration>,
+    /// TCP sessions that are opening or closing (RFC 5382 REQ-5: four minutes at least).
+    pub tcp_transitory: Duration,
+    /// Established TCP sessions (RFC 5382 REQ-5: two hours and four minutes at least).
+    pub tcp_established: Duration,
+    /// ICMP query sessions (RFC 5508 REQ-2: a minute at least).
+    pub icmp_query: Duration,
+}
+
+impl Lifetimes {
+    /// What the RFCs recommend, or else the least they ask for.
+    pub const STANDARD: Lifetimes = Lifetimes {
+        udp: Duration::from_secs(300),
+        udp_unanswered: None,
+        tcp_transitory: Duration::from_secs(240),
+        tcp_established: Duration::from_secs(7440),
+        icmp_query: Duration::from_secs(60),
+    };
+}
+
+impl Default for Lifetimes {
+    /// [`STANDARD`](Lifetimes::STANDARD).
+    fn default() -> Self {
+        Lifetimes::STANDARD
     }
 }

@@ -70,7 +70,7 @@ pub mod topology;
 pub mod trace;
 
 pub use address::{Address, Endpoint, Family, Prefix};
-pub use behaviour::{Filtering, Mapping};
+pub use behaviour::{Filtering, Lifetimes, Mapping};
 pub use check::check;
 pub use engine::{Budget, BudgetExceeded, Stream};
 pub use host::{Datagram, Input, Io, Program, ProgramId};

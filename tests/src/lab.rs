@@ -191,6 +191,7 @@ impl Lab {
         assert!(mine.next().is_none(), "a packet has one fate");
         match ended.fate {
             Fate::Dropped(reason) => Err(reason),
+            Fate::Fragmented { .. } => unreachable!("probes are short"),
             Fate::Delivered { host } => Ok(Arrival {
                 host,
                 local: ended.destination,

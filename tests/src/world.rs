@@ -18,8 +18,8 @@ use pinhole::nat::{FilterMemory, Hairpinning, NatConfig, PortAllocation, Refresh
 use pinhole::packet::Packet;
 use pinhole::topology::Device;
 use pinhole::{
-    Address, Endpoint, Filtering, Input, Internet, Io, Mapping, NodeId, Program, Stream, Time,
-    Topology,
+    Address, Endpoint, Filtering, Input, Internet, Io, Lifetimes, Mapping, NodeId, Program, Stream,
+    Time, Topology,
 };
 
 /// The port that every program of a world opens.
@@ -268,15 +268,18 @@ impl Builder {
         let (mapping, filtering) = (*self.pick(&Mapping::ALL), *self.pick(&Filtering::ALL));
         let memories = [FilterMemory::InternalEndpoint, FilterMemory::Mapping];
         let allocations = [
-            PortAllocation::Preserving,
-            PortAllocation::Sequential,
+            PortAllocation::PRESERVING,
+            PortAllocation::SEQUENTIAL,
             PortAllocation::Random,
         ];
         NatConfig {
             filter_memory: *self.pick(&memories),
             ports: *self.pick(&allocations),
             port_range: FIRST_EXTERNAL..=FIRST_EXTERNAL + self.random.below(8) as u16,
-            udp_lifetime: Duration::from_millis(10) + self.millis(300),
+            lifetimes: Lifetimes {
+                udp: Duration::from_millis(10) + self.millis(300),
+                ..Lifetimes::STANDARD
+            },
             refresh: *self.pick(&[Refresh::Outbound, Refresh::BothWays]),
             hairpinning: *self.pick(&[Hairpinning::Off, Hairpinning::ExternalSource]),
             ..NatConfig::new(mapping, filtering)
@@ -303,7 +306,7 @@ impl Builder {
             })),
             _ => {
                 let mut config = FirewallConfig::new(*self.pick(&Filtering::ALL));
-                config.udp_lifetime = self.millis(300);
+                config.lifetimes.udp = self.millis(300);
                 Device::Firewall(config)
             }
         }

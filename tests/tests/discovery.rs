@@ -9,7 +9,7 @@ use pinhole::link::{Conditions, Jitter, Link};
 use pinhole::nat::{FilterMemory, Hairpinning, NatConfig, PortAllocation, Refresh};
 use pinhole::server::StunServer;
 use pinhole::topology::{AddressPlan, Device as Installed, Edge, Kind};
-use pinhole::{Endpoint, Filtering, Internet, Mapping, NodeId, Topology};
+use pinhole::{Endpoint, Filtering, Internet, Lifetimes, Mapping, NodeId, Topology};
 use pinhole_scenarios::discover::{
     Device, DiscoverError, DiscoverOptions, Discovery, Hairpin, LONGEST, Lifetime, discover,
     discover_from,
@@ -83,7 +83,7 @@ fn every_nat_is_found_out() {
                     let expected = match hairpinning {
                         _ if !hairpinning_shows(mapping, filtering, memory) => Hairpin::Hidden,
                         Hairpinning::Off => Hairpin::No,
-                        Hairpinning::ExternalSource => Hairpin::Yes,
+                        Hairpinning::ExternalSource | Hairpinning::InternalSource => Hairpin::Yes,
                     };
                     assert_eq!(found.hairpinning, expected, "{what}");
                     // The defaults: ports preserved by endpoint-independent mapping, five minutes.
@@ -253,7 +253,10 @@ impl Bench {
 
 fn nat(lifetime: Duration) -> NatConfig {
     NatConfig {
-        udp_lifetime: lifetime,
+        lifetimes: Lifetimes {
+            udp: lifetime,
+            ..Lifetimes::STANDARD
+        },
         ..NatConfig::new(
             Mapping::EndpointIndependent,
             Filtering::AddressAndPortDependent,
@@ -316,7 +319,7 @@ fn the_outermost_nat_hairpins_or_nobody_does() {
             let found = Bench::new(&chain, access, 1).device().hairpinning;
             let expected = match outer {
                 Hairpinning::Off => Hairpin::No,
-                Hairpinning::ExternalSource => Hairpin::Yes,
+                Hairpinning::ExternalSource | Hairpinning::InternalSource => Hairpin::Yes,
             };
             assert_eq!(found, expected, "{inner:?} inside {outer:?}");
         }
@@ -436,8 +439,8 @@ fn any_nat() -> impl Strategy<Value = NatConfig> {
         prop::sample::select(&Filtering::ALL[..]),
         prop::sample::select(&MEMORIES[..]),
         prop::sample::select(&[
-            PortAllocation::Preserving,
-            PortAllocation::Sequential,
+            PortAllocation::PRESERVING,
+            PortAllocation::SEQUENTIAL,
             PortAllocation::Random,
         ]),
         prop::sample::select(&[Hairpinning::Off, Hairpinning::ExternalSource]),
@@ -450,7 +453,10 @@ fn any_nat() -> impl Strategy<Value = NatConfig> {
             ports,
             hairpinning,
             refresh,
-            udp_lifetime: Duration::from_millis(100 * tenths),
+            lifetimes: Lifetimes {
+                udp: Duration::from_millis(100 * tenths),
+                ..Lifetimes::STANDARD
+            },
             ..NatConfig::new(mapping, filtering)
         },
     )
@@ -471,12 +477,12 @@ proptest! {
         let hairpins = match config.hairpinning {
             _ if !hairpinning_shows(mapping, filtering, filter_memory) => Hairpin::Hidden,
             Hairpinning::Off => Hairpin::No,
-            Hairpinning::ExternalSource => Hairpin::Yes,
+            Hairpinning::ExternalSource | Hairpinning::InternalSource => Hairpin::Yes,
         };
         prop_assert_eq!(found.hairpinning, hairpins);
-        let preserving = config.ports == PortAllocation::Preserving;
+        let preserving = config.ports == PortAllocation::PRESERVING;
         prop_assert_eq!(found.port_preservation, preserving);
-        prop_assert_eq!(found.lifetime, Lifetime::Expires(config.udp_lifetime));
+        prop_assert_eq!(found.lifetime, Lifetime::Expires(config.lifetimes.udp));
         prop_assert_eq!(found.external.ip().to_string(), "203.0.113.1");
     }
 }

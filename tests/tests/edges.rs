@@ -9,7 +9,7 @@ use pinhole::nat::{Hairpinning, NatConfig};
 use pinhole::packet::Packet;
 use pinhole::topology::{AddressPlan, Device, SiteOptions};
 use pinhole::trace::{DropReason, Place};
-use pinhole::{Address, Endpoint, Filtering, Mapping, Time, Topology};
+use pinhole::{Address, Endpoint, Filtering, Lifetimes, Mapping, Time, Topology};
 use pinhole_tests::lab::{FROM_SERVER_TO_BOX, Lab, TO_BOX, around, y};
 
 use std::net::SocketAddr;
@@ -68,7 +68,10 @@ fn a_stateful_firewall_lets_in_whom_the_behaviour_says_and_translates_nothing() 
 fn a_pinhole_closes_exactly_when_its_lifetime_ends() {
     for lifetime in [FIVE_MINUTES, Duration::from_secs(30)] {
         let config = FirewallConfig {
-            udp_lifetime: lifetime,
+            lifetimes: Lifetimes {
+                udp: lifetime,
+                ..Lifetimes::STANDARD
+            },
             ..FirewallConfig::new(Filtering::AddressAndPortDependent)
         };
         for (early, passes) in [(1, true), (0, false)] {

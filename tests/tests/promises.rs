@@ -37,7 +37,7 @@ impl Observer for Auditor {
         );
         match cause {
             Cause::DuplicateOf(_) => ledger.counts.duplicated += 1,
-            Cause::Sent | Cause::ErrorAbout(_) => ledger.counts.sent += 1,
+            Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => ledger.counts.sent += 1,
         }
         ledger.counts.in_flight += 1;
     }
@@ -46,7 +46,7 @@ impl Observer for Auditor {
         let mut ledger = self.0.borrow_mut();
         assert!(ledger.alive.remove(&packet.id), "{} ended twice", packet.id);
         match fate {
-            Fate::Delivered { .. } => ledger.counts.delivered += 1,
+            Fate::Delivered { .. } | Fate::Fragmented { .. } => ledger.counts.delivered += 1,
             Fate::Dropped(_) => ledger.counts.dropped += 1,
         }
         ledger.counts.in_flight -= 1;
@@ -160,6 +160,7 @@ fn lives(world: World, seed: u64) -> (Vec<Life>, usize) {
         }
         let (code, place) = match fate {
             Fate::Delivered { host } => ("delivered", Place::Node(*host)),
+            Fate::Fragmented { node } => ("fragmented", Place::Node(*node)),
             Fate::Dropped(drop) => (drop.code(), drop.place()),
         };
         let (source, destination) = (packet.source.into(), packet.destination.into());

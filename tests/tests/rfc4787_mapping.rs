@@ -15,8 +15,8 @@ use Mapping::AddressDependent as Adm;
 use Mapping::EndpointIndependent as Eim;
 
 const ALLOCATIONS: [PortAllocation; 3] = [
-    PortAllocation::Preserving,
-    PortAllocation::Sequential,
+    PortAllocation::PRESERVING,
+    PortAllocation::SEQUENTIAL,
     PortAllocation::Random,
 ];
 
@@ -115,7 +115,7 @@ fn req_3a_well_known_ports_stay_well_known_and_others_stay_others() {
 
 #[test]
 fn ports_are_preserved_where_they_are_free() {
-    let mut lab = lab(Eim, PortAllocation::Preserving);
+    let mut lab = lab(Eim, PortAllocation::PRESERVING);
     assert_eq!(lab.seen("X1", 5000, y(1, 1000)).port(), 5000);
     assert_eq!(lab.seen("X2", 5000, y(1, 1000)).port(), 5001);
     // X1's own next port is taken by X2's mapping now.
@@ -127,7 +127,7 @@ fn ports_are_preserved_where_they_are_free() {
 fn sequential_ports_count_up() {
     let config = NatConfig {
         port_range: 2000..=2003,
-        ..nat(Apdm, Eif, PortAllocation::Sequential)
+        ..nat(Apdm, Eif, PortAllocation::SEQUENTIAL)
     };
     let mut lab = Lab::with_nat(config, 1, 1);
     let ports = [1000, 1001, 1002, 1003].map(|port| lab.seen("X1", 5000, y(1, port)).port());
@@ -171,7 +171,7 @@ fn req_5_a_mapping_lives_exactly_as_long_as_it_is_told() {
     for lifetime in [None, Some(Duration::from_secs(120))] {
         for mapping in Mapping::ALL {
             let mut config = NatConfig::new(mapping, Eif);
-            config.udp_lifetime = lifetime.unwrap_or(config.udp_lifetime);
+            config.lifetimes.udp = lifetime.unwrap_or(config.lifetimes.udp);
             let death = death(Duration::ZERO, lifetime.unwrap_or(FIVE_MINUTES));
 
             // A packet that reaches the NAT one nanosecond before, or just at the end.
@@ -190,7 +190,7 @@ fn req_5_a_mapping_lives_exactly_as_long_as_it_is_told() {
 #[test]
 fn after_its_end_a_mapping_is_made_anew() {
     // Counting up never gives the same port twice in a row.
-    let mut lab = lab(Eim, PortAllocation::Sequential);
+    let mut lab = lab(Eim, PortAllocation::SEQUENTIAL);
     let first = lab.seen("X1", 5000, y(1, 1000));
     lab.until(death(Duration::ZERO, FIVE_MINUTES));
     let second = lab.seen("X1", 5000, y(1, 1000));
@@ -201,7 +201,7 @@ fn after_its_end_a_mapping_is_made_anew() {
 
 #[test]
 fn req_6_packets_from_inside_refresh_a_mapping() {
-    let mut lab = lab(Eim, PortAllocation::Preserving);
+    let mut lab = lab(Eim, PortAllocation::PRESERVING);
     let external = lab.seen("X1", 5000, y(1, 1000));
     // To anybody: with endpoint-independent mapping there is one mapping to refresh.
     let refreshed = Duration::from_secs(200);

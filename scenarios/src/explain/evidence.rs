@@ -336,7 +336,7 @@ impl Life {
     pub(super) fn dropped(&self) -> Option<DropReason> {
         match self.end?.fate {
             Fate::Dropped(reason) => Some(reason),
-            Fate::Delivered { .. } => None,
+            Fate::Delivered { .. } | Fate::Fragmented { .. } => None,
         }
     }
 }

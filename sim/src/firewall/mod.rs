@@ -3,5 +3,6 @@
 mod rules;
 mod stateful;
 
-pub use rules::{Action, Protocol, Rule, Rules};
+pub use crate::packet::Protocol;
+pub use rules::{Action, Rule, Rules};
 pub use stateful::{Firewall, FirewallConfig};

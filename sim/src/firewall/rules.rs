@@ -4,17 +4,8 @@ use std::ops::RangeInclusive;
 
 use crate::address::{Endpoint, Prefix};
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
-use crate::packet::{Packet, Transport};
+use crate::packet::{Packet, Protocol};
 use crate::trace::DropReason;
-
-/// A protocol that a rule names.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Protocol {
-    /// UDP.
-    Udp,
-    /// ICMP and ICMPv6 errors.
-    Icmp,
-}
 
 /// What a rule does with a packet that matches it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -74,10 +65,7 @@ impl Rule {
             Way::Out => (packet.source, packet.destination),
             Way::In => (packet.destination, packet.source),
         };
-        let protocol = match packet.transport {
-            Transport::Udp => Protocol::Udp,
-            Transport::IcmpError(_) => Protocol::Icmp,
-        };
+        let protocol = packet.transport.protocol();
         let lies_in = |prefix: Option<Prefix>, endpoint: Endpoint| {
             prefix.is_none_or(|prefix| prefix.contains(endpoint.address))
         };
@@ -85,9 +73,10 @@ impl Rule {
             && self.protocol.is_none_or(|wanted| wanted == protocol)
             && lies_in(self.inner, inner)
             && lies_in(self.outer, outer)
-            && self.outer_port.as_ref().is_none_or(|ports| {
-                packet.transport == Transport::Udp && ports.contains(&outer.port)
-            })
+            && self
+                .outer_port
+                .as_ref()
+                .is_none_or(|ports| protocol != Protocol::Icmp && ports.contains(&outer.port))
     }
 
     /// Whether the rule denies UDP as such, not some of it.

@@ -1,12 +1,11 @@
 //! A stateful firewall: what leaves makes a pinhole for what answers. Nothing is translated.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use rustc_hash::FxBuildHasher;
 
 use crate::address::{Endpoint, Family};
-use crate::behaviour::Filtering;
+use crate::behaviour::{Filtering, Lifetimes};
 use crate::middlebox::{Middlebox, Passage, Surroundings, Verdict};
 use crate::packet::{Packet, Transport};
 use crate::time::Time;
@@ -18,19 +17,19 @@ pub struct FirewallConfig {
     /// How closely it looks at who answers.
     pub filtering: Filtering,
     /// How long a pinhole stays open after the last packet went out through it.
-    pub udp_lifetime: Duration,
+    pub lifetimes: Lifetimes,
     /// The IP version it guards; `None` guards both. Beside a NAT that translates IPv4, a home
     /// router filters IPv6 alone (RFC 6092).
     pub family: Option<Family>,
 }
 
 impl FirewallConfig {
-    /// A firewall for both IP versions whose pinholes stay open for five minutes, as a NAT's
-    /// mappings do by default.
+    /// A firewall for both IP versions whose pinholes stay open as long as a NAT's mappings do by
+    /// default: for UDP five minutes.
     pub const fn new(filtering: Filtering) -> Self {
         FirewallConfig {
             filtering,
-            udp_lifetime: Duration::from_secs(300),
+            lifetimes: Lifetimes::STANDARD,
             family: None,
         }
     }
@@ -73,7 +72,7 @@ impl Firewall {
     }
 
     fn open(&mut self, now: Time, key: PinholeKey) -> bool {
-        let closes = now + self.config.udp_lifetime;
+        let closes = now + self.config.lifetimes.udp;
         if let Some(known) = self.pinholes.get_mut(&key) {
             let was_closed = *known <= now;
             *known = closes;
@@ -107,7 +106,7 @@ impl Firewall {
 
 impl Middlebox for Firewall {
     fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
-        if !self.guards(packet) || packet.transport != Transport::Udp {
+        if !self.guards(packet) || matches!(packet.transport, Transport::IcmpError(_)) {
             return Verdict::PASS;
         }
         let key = self.key(packet.source, packet.destination);
@@ -124,7 +123,9 @@ impl Middlebox for Firewall {
         }
         // An error belongs to the packet it quotes, whoever reports it.
         let (internal, remote) = match &packet.transport {
-            Transport::Udp => (packet.destination, packet.source),
+            Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => {
+                (packet.destination, packet.source)
+            }
             Transport::IcmpError(error) => (error.quoted_source, error.quoted_destination),
         };
         if self.is_open(around.now, internal, remote) {
@@ -143,23 +144,17 @@ impl Middlebox for Firewall {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::engine::Stream;
     use crate::id::NodeId;
     use crate::middlebox::Way;
-    use crate::packet::{PacketId, Payload};
+    use crate::packet::Payload;
 
     fn packet(source: Endpoint, destination: Endpoint) -> Packet {
-        Packet {
-            id: PacketId(0),
-            source,
-            destination,
-            transport: Transport::Udp,
-            payload: Payload::Bytes(Vec::new()),
-            origin: NodeId(0),
-            translations: 0,
-            hop_limit: 64,
-        }
+        let payload = Payload::Bytes(Vec::new());
+        Packet::new(source, destination, Transport::Udp, payload, NodeId(0))
     }
 
     fn passes(firewall: &mut Firewall, now: Time, way: Way, from: &str, to: &str) -> bool {
@@ -191,7 +186,7 @@ mod tests {
     #[test]
     fn closed_pinholes_are_cleared_away_as_new_ones_come() {
         let mut config = FirewallConfig::new(Filtering::AddressAndPortDependent);
-        config.udp_lifetime = Duration::from_millis(100);
+        config.lifetimes.udp = Duration::from_millis(100);
         let mut firewall = Firewall::new(config);
         for n in 0..50_000u64 {
             let remote = format!("192.0.2.1:{}", 1000 + n % 60_000);

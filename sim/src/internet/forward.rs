@@ -9,7 +9,7 @@ use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
 use crate::packet::{
-    DEFAULT_HOP_LIMIT, IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Slot, Transport,
+    IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
 };
 use crate::time::Time;
 use crate::topology::Route;
@@ -163,7 +163,7 @@ impl Internet {
             return self.drop(slot, DropReason::WrongHost { host, destination });
         }
         let endpoint = match &packet.transport {
-            Transport::Udp => packet.destination,
+            Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => packet.destination,
             Transport::IcmpError(error) => error.quoted_source,
         };
         let Some(program) = at.owner(endpoint) else {
@@ -172,8 +172,8 @@ impl Internet {
         // Out of the packet while the program looks at it, for the program may send.
         let (addresses, id) = ((packet.source, packet.destination), packet.id);
         let icmp = match &packet.transport {
-            Transport::Udp => None,
             Transport::IcmpError(error) => Some(**error),
+            _ => None,
         };
         let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
         let input = match &icmp {
@@ -204,19 +204,17 @@ impl Internet {
         self.drop(slot, DropReason::PortUnreachable { host, endpoint });
         let error = IcmpError {
             kind: IcmpErrorKind::PortUnreachable,
+            quoted_protocol: Protocol::Udp,
             quoted_source: source,
             quoted_destination: endpoint,
         };
-        let answer = self.arena.insert(Packet {
-            id: PacketId(u64::MAX),
-            source: endpoint.without_port(),
-            destination: source.without_port(),
-            transport: Transport::IcmpError(Box::new(error)),
-            payload: Payload::Sized { length: 0, tag: 0 },
-            origin: host,
-            translations: 0,
-            hop_limit: DEFAULT_HOP_LIMIT,
-        });
+        let answer = self.arena.insert(Packet::new(
+            endpoint.without_port(),
+            source.without_port(),
+            Transport::IcmpError(Box::new(error)),
+            Payload::default(),
+            host,
+        ));
         self.launch(answer, Cause::ErrorAbout(id));
     }
 

@@ -8,7 +8,11 @@ mod config;
 mod ports;
 mod table;
 
-pub use config::{FilterMemory, Hairpinning, NatConfig, PortAllocation, Refresh};
+pub use config::{
+    Capacity, ChangeOfMind, Conflict, FilterMemory, Fragments, Hairpinning, IcmpErrors, NatConfig,
+    Pooling, PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, RouterInput,
+    TooBig, UnsolicitedSyn, WhenFull,
+};
 pub use table::MappingEntry;
 
 use ports::PortPicker;
@@ -84,7 +88,7 @@ impl Nat {
         around: &mut Surroundings<'_>,
     ) -> Result<(Endpoint, Passage), DropReason> {
         let now = around.now;
-        let expires = now + self.config.udp_lifetime;
+        let expires = now + self.config.lifetimes.udp;
         let remote_key = self.config.mapping.key(remote);
         let (mapping, mapped) = match self.table.outbound(now, internal, remote_key) {
             Some(mapping) => {
@@ -169,7 +173,7 @@ impl Nat {
         };
         let filtering = self.config.filtering;
         let key = (self.memory(&mapping), filtering.key(remote));
-        let expires = now + self.config.udp_lifetime;
+        let expires = now + self.config.lifetimes.udp;
         let refreshes = self.config.refresh == Refresh::BothWays;
         match self.table.pinhole(now, key) {
             Some(closes) if refreshes => *closes = expires,
@@ -313,7 +317,7 @@ mod tests {
     use super::*;
     use crate::engine::Stream;
     use crate::id::NodeId;
-    use crate::packet::{PacketId, Payload};
+    use crate::packet::Payload;
     use crate::{Family, Filtering, Mapping};
 
     fn nat(external: &[&str]) -> Nat {
@@ -322,16 +326,9 @@ mod tests {
     }
 
     fn packet(source: &str, destination: &str) -> Packet {
-        Packet {
-            id: PacketId(0),
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            transport: Transport::Udp,
-            payload: Payload::Bytes(Vec::new()),
-            origin: NodeId(0),
-            translations: 0,
-            hop_limit: 64,
-        }
+        let payload = Payload::Bytes(Vec::new());
+        let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+        Packet::new(source, destination, Transport::Udp, payload, NodeId(0))
     }
 
     /// The packet as it leaves the NAT, if it does.

@@ -40,16 +40,16 @@ impl PortPicker {
             self.range.clone()
         };
         let first = match self.allocation {
-            PortAllocation::Preserving if range.contains(&internal) => internal,
-            PortAllocation::Preserving => *range.start(),
-            PortAllocation::Sequential if range.contains(&self.next) => self.next,
-            PortAllocation::Sequential => *range.start(),
+            PortAllocation::Preserving { .. } if range.contains(&internal) => internal,
+            PortAllocation::Preserving { .. } => *range.start(),
+            PortAllocation::Sequential { .. } if range.contains(&self.next) => self.next,
+            PortAllocation::Sequential { .. } => *range.start(),
             PortAllocation::Random => *range.start() + random.below(range.len() as u64) as u16,
         };
         let port = (first..=*range.end())
             .chain(*range.start()..first)
             .find(|port| is_free(*port))?;
-        if self.allocation == PortAllocation::Sequential && !well_known {
+        if matches!(self.allocation, PortAllocation::Sequential { .. }) && !well_known {
             self.next = if port == *range.end() {
                 *range.start()
             } else {
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn preserving_keeps_the_port_and_steps_past_a_taken_one() {
         let mut random = Stream::new(1, "nat");
-        let mut picker = picker(PortAllocation::Preserving, 1024..=65535);
+        let mut picker = picker(PortAllocation::PRESERVING, 1024..=65535);
         assert_eq!(picker.pick(5000, &mut random, |_| true), Some(5000));
         assert_eq!(
             picker.pick(5000, &mut random, |port| port != 5000),
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn sequential_counts_on_and_wraps() {
         let mut random = Stream::new(1, "nat");
-        let mut picker = picker(PortAllocation::Sequential, 2000..=2002);
+        let mut picker = picker(PortAllocation::SEQUENTIAL, 2000..=2002);
         let ports: Vec<_> = (0..4)
             .map(|_| picker.pick(5000, &mut random, |_| true))
             .collect();
@@ -102,8 +102,8 @@ mod tests {
         #[test]
         fn the_whole_range_is_used_and_nothing_else(
             allocation in prop_oneof![
-                Just(PortAllocation::Preserving),
-                Just(PortAllocation::Sequential),
+                Just(PortAllocation::PRESERVING),
+                Just(PortAllocation::SEQUENTIAL),
                 Just(PortAllocation::Random),
             ],
             start in 1024u16..60_000,

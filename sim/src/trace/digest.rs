@@ -50,6 +50,7 @@ impl Digester {
     pub(super) fn record(&mut self, time: Time, packet: &Packet, fate: &Fate) {
         let (number, place) = match fate {
             Fate::Delivered { host } => (0, Place::Node(*host)),
+            Fate::Fragmented { node } => (255, Place::Node(*node)),
             Fate::Dropped(drop) => (drop.number(), drop.place()),
         };
         let place = match place {

@@ -13,6 +13,11 @@ pub enum Fate {
         /// The host.
         host: NodeId,
     },
+    /// It was cut into fragments, which go on in its place.
+    Fragmented {
+        /// Who cut it.
+        node: NodeId,
+    },
     /// It went no further.
     Dropped(DropReason),
 }
@@ -143,6 +148,88 @@ pub enum DropReason {
         /// What was wrong, in the program's words.
         why: &'static str,
     },
+    /// The link was down: cut, or the host had left it.
+    LinkDown {
+        /// The direction of the link.
+        on: DirectionId,
+    },
+    /// Its source address is none of the sender's own.
+    ForeignSource {
+        /// The host.
+        node: NodeId,
+        /// The address.
+        source: Address,
+    },
+    /// The subscriber has all the mappings that the NAT allows it (RFC 6888 REQ-4).
+    SubscriberLimit {
+        /// The NAT.
+        nat: NodeId,
+        /// Who wanted one more.
+        internal: Endpoint,
+        /// How many one subscriber may have.
+        limit: u32,
+    },
+    /// The NAT or firewall has no memory for more state (RFC 6888 REQ-5).
+    TableFull {
+        /// The NAT or firewall.
+        node: NodeId,
+        /// Who wanted some.
+        internal: Endpoint,
+        /// How many entries it holds.
+        limit: u32,
+    },
+    /// A TCP segment that belongs to no connection and opens none.
+    OutOfState {
+        /// The NAT, firewall or host.
+        node: NodeId,
+        /// The endpoint on the inside.
+        internal: Endpoint,
+        /// The endpoint on the outside.
+        remote: Endpoint,
+    },
+    /// The router took it for itself: nobody inside had a mapping for it, and its own firewall
+    /// accepts what comes (Linux connection tracking).
+    ClaimedByRouter {
+        /// The router.
+        nat: NodeId,
+        /// The endpoint it was sent to.
+        external: Endpoint,
+        /// Who sent it.
+        remote: Endpoint,
+    },
+    /// No socket of the host listens for TCP there. The sender gets a reset.
+    ConnectionRefused {
+        /// The host.
+        host: NodeId,
+        /// Where nobody listens.
+        endpoint: Endpoint,
+    },
+    /// A fragment whose packet never became whole.
+    FragmentsIncomplete {
+        /// Who waited for the rest.
+        node: NodeId,
+    },
+    /// There is no room for more fragments of incomplete packets.
+    FragmentsFull {
+        /// Who keeps fragments.
+        node: NodeId,
+        /// Bytes that may be kept.
+        limit: u32,
+    },
+    /// Its headers contradict each other.
+    Malformed {
+        /// Who looked.
+        node: NodeId,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A translator between IPv4 and IPv6 can make nothing of its addresses (RFC 6146, RFC 7915).
+    NotTranslatable {
+        /// The translator.
+        nat: NodeId,
+        /// Where it was to go.
+        destination: Address,
+    },
     /// A middlebox of the user's own dropped it.
     Custom {
         /// Where.
@@ -181,6 +268,17 @@ impl DropReason {
             DropReason::WrongHost { .. } => "wrong_host",
             DropReason::PortUnreachable { .. } => "port_unreachable",
             DropReason::Rejected { .. } => "rejected",
+            DropReason::LinkDown { .. } => "link_down",
+            DropReason::ForeignSource { .. } => "foreign_source",
+            DropReason::SubscriberLimit { .. } => "subscriber_limit",
+            DropReason::TableFull { .. } => "table_full",
+            DropReason::OutOfState { .. } => "out_of_state",
+            DropReason::ClaimedByRouter { .. } => "claimed_by_router",
+            DropReason::ConnectionRefused { .. } => "connection_refused",
+            DropReason::FragmentsIncomplete { .. } => "fragments_incomplete",
+            DropReason::FragmentsFull { .. } => "fragments_full",
+            DropReason::Malformed { .. } => "malformed",
+            DropReason::NotTranslatable { .. } => "not_translatable",
             DropReason::Custom { .. } => "custom",
         }
     }
@@ -205,6 +303,17 @@ impl DropReason {
             DropReason::PortUnreachable { .. } => 15,
             DropReason::Rejected { .. } => 16,
             DropReason::Custom { .. } => 17,
+            DropReason::LinkDown { .. } => 18,
+            DropReason::ForeignSource { .. } => 19,
+            DropReason::SubscriberLimit { .. } => 20,
+            DropReason::TableFull { .. } => 21,
+            DropReason::OutOfState { .. } => 22,
+            DropReason::ClaimedByRouter { .. } => 23,
+            DropReason::ConnectionRefused { .. } => 24,
+            DropReason::FragmentsIncomplete { .. } => 25,
+            DropReason::FragmentsFull { .. } => 26,
+            DropReason::Malformed { .. } => 27,
+            DropReason::NotTranslatable { .. } => 28,
         }
     }
 
@@ -213,21 +322,32 @@ impl DropReason {
         match *self {
             DropReason::Lost { on }
             | DropReason::QueueFull { on, .. }
-            | DropReason::TooBig { on, .. } => Place::Direction(on),
+            | DropReason::TooBig { on, .. }
+            | DropReason::LinkDown { on } => Place::Direction(on),
             DropReason::NoRoute { node, .. }
             | DropReason::TtlExpired { node }
             | DropReason::LanIsolated { node }
-            | DropReason::Custom { node, .. } => Place::Node(node),
+            | DropReason::Custom { node, .. }
+            | DropReason::ForeignSource { node, .. }
+            | DropReason::TableFull { node, .. }
+            | DropReason::OutOfState { node, .. }
+            | DropReason::FragmentsIncomplete { node }
+            | DropReason::FragmentsFull { node, .. }
+            | DropReason::Malformed { node, .. } => Place::Node(node),
             DropReason::FilteredByNat { nat, .. }
             | DropReason::NoMapping { nat, .. }
             | DropReason::NoFreePort { nat, .. }
-            | DropReason::HairpinningOff { nat, .. } => Place::Node(nat),
+            | DropReason::HairpinningOff { nat, .. }
+            | DropReason::SubscriberLimit { nat, .. }
+            | DropReason::ClaimedByRouter { nat, .. }
+            | DropReason::NotTranslatable { nat, .. } => Place::Node(nat),
             DropReason::FilteredByFirewall { firewall, .. }
             | DropReason::DeniedByRule { firewall, .. }
             | DropReason::UdpBlocked { firewall, .. } => Place::Node(firewall),
             DropReason::WrongHost { host, .. }
             | DropReason::PortUnreachable { host, .. }
-            | DropReason::Rejected { host, .. } => Place::Node(host),
+            | DropReason::Rejected { host, .. }
+            | DropReason::ConnectionRefused { host, .. } => Place::Node(host),
         }
     }
 }

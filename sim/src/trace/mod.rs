@@ -21,11 +21,12 @@ use crate::time::Time;
 /// `sent + duplicated = delivered + dropped + in_flight`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Packets that programs sent, and ICMP errors that hosts sent.
+    /// Packets that hosts sent, ICMP errors included, and fragments that were made of them: a
+    /// packet that is cut in three ends as [`Fragmented`](Fate::Fragmented), and three are sent.
     pub sent: u64,
     /// Copies that links made.
     pub duplicated: u64,
-    /// Packets that a program took.
+    /// Packets that a host took, and packets that went on as fragments.
     pub delivered: u64,
     /// Packets that went no further.
     pub dropped: u64,
@@ -114,7 +115,7 @@ impl Trace {
     pub(crate) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
         match cause {
             Cause::DuplicateOf(_) => self.duplicated += 1,
-            Cause::Sent | Cause::ErrorAbout(_) => self.sent += 1,
+            Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => self.sent += 1,
         }
         if let Some(recording) = &mut self.recording {
             recording.sent(time, packet, cause);
@@ -134,7 +135,8 @@ impl Trace {
     pub(crate) fn ended(&mut self, time: Time, packet: &Packet, fate: Fate) {
         self.digest.record(time, packet, &fate);
         match fate {
-            Fate::Delivered { .. } => self.delivered += 1,
+            // Taken off the wire in good order, by a host or by who cut it.
+            Fate::Delivered { .. } | Fate::Fragmented { .. } => self.delivered += 1,
             Fate::Dropped(drop) => self.count_drop(drop),
         }
         if let Some(recording) = &mut self.recording {

@@ -27,12 +27,12 @@ use pcap_file::{DataLink, Endianness, PcapError};
 use rustc_hash::FxBuildHasher;
 
 use super::recording::{Cause, Event, Record, Recording};
-use super::wire::{Ip, Udp, icmp_error};
+use super::wire::Wire;
 use super::words::Names;
 use super::{DropReason, Fate};
-use crate::address::{Endpoint, Family};
+use crate::address::Endpoint;
 use crate::id::{DirectionId, LinkId};
-use crate::packet::{IPV4_HEADER, IPV6_HEADER, PacketId, UDP_HEADER};
+use crate::packet::PacketId;
 
 /// `if_tsresol`: timestamps are in units of 10⁻⁹ s.
 const NANOSECONDS: u8 = 9;
@@ -200,49 +200,41 @@ fn packet(
 /// The bytes on the wire, as they were at that moment.
 fn bytes(recording: &Recording, capture: &Capture<'_>, last_hops: &[u8]) -> Vec<u8> {
     let record = capture.record;
-    let (source, destination) = (record.source, record.destination);
-    if let Some(error) = recording.icmp_error(capture.place) {
-        let id = original(recording, record.packet);
-        let Cause::ErrorAbout(offending) = recording.packet(id).cause else {
-            unreachable!("an ICMP error is about a packet");
-        };
-        let ends = (error.quoted_source, error.quoted_destination);
-        let quoted = udp(recording, offending, ends, last_hops[offending.index()]);
-        let ip = Ip {
-            id,
-            source: source.address,
-            destination: destination.address,
-            hop_limit: record.hop_limit,
-        };
-        return icmp_error(ip, error, &quoted);
-    }
-    let ends = (source, destination);
-    let udp = udp(recording, record.packet, ends, record.hop_limit);
-    let mut bytes = udp.bytes();
-    if udp.payload.len() < udp.length {
-        bytes.truncate(bytes.len() - udp.length);
-    }
-    bytes
+    let ends = (record.source, record.destination);
+    let packet = wire(recording, record.packet, ends, record.hop_limit);
+    let Some(error) = recording.icmp_error(capture.place) else {
+        let mut bytes = packet.bytes(None);
+        if packet.payload.len() < packet.length {
+            bytes.truncate(bytes.len() - packet.length);
+        }
+        return bytes;
+    };
+    let Cause::ErrorAbout(offending) = recording.packet(packet.id).cause else {
+        unreachable!("an ICMP error is about a packet");
+    };
+    let ends = (error.quoted_source, error.quoted_destination);
+    let quoted = wire(recording, offending, ends, last_hops[offending.index()]);
+    packet.bytes(Some(&quoted))
 }
 
-/// A UDP packet of the recording, between these endpoints and with these hops to go.
-fn udp(
+/// A packet of the recording, between these endpoints and with these hops to go.
+fn wire(
     recording: &Recording,
     id: PacketId,
     (source, destination): (Endpoint, Endpoint),
     hop_limit: u8,
-) -> Udp<'_> {
-    let ip = match source.address.family() {
-        Family::V4 => IPV4_HEADER,
-        Family::V6 => IPV6_HEADER,
-    };
-    Udp {
+) -> Wire<'_> {
+    let packet = recording.packet(id);
+    Wire {
         id: original(recording, id),
         source,
         destination,
         hop_limit,
+        dont_fragment: packet.dont_fragment,
+        fragment: packet.fragment,
+        transport: &packet.transport,
         payload: recording.payload(id),
-        length: recording.packet(id).wire_length as usize - ip - UDP_HEADER,
+        length: packet.payload_length as usize,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::fate::Fate;
 use crate::address::Endpoint;
 use crate::id::{DirectionId, NodeId};
-use crate::packet::{ByteRange, IcmpError, Packet, PacketId, Transport};
+use crate::packet::{ByteRange, Fragment, IcmpError, Packet, PacketId, Transport};
 use crate::time::Time;
 
 /// Where a packet came from.
@@ -16,6 +16,8 @@ pub enum Cause {
     DuplicateOf(PacketId),
     /// It is an ICMP error about that packet.
     ErrorAbout(PacketId),
+    /// It is a fragment of that packet.
+    FragmentOf(PacketId),
 }
 
 /// A packet as it was when it was sent.
@@ -29,12 +31,18 @@ pub struct PacketRecord {
     pub source: Endpoint,
     /// To where, before any translation.
     pub destination: Endpoint,
-    /// UDP or an ICMP error.
+    /// What stood between the IP header and the payload.
     pub transport: Transport,
+    /// Whether nobody on the way was allowed to fragment it.
+    pub dont_fragment: bool,
+    /// Which part of a larger packet it was, if it was a fragment.
+    pub fragment: Option<Fragment>,
     /// Why it exists.
     pub cause: Cause,
     /// Bytes on the wire, IP header included.
     pub wire_length: u32,
+    /// Bytes of payload, real or claimed.
+    pub payload_length: u32,
     payload: ByteRange,
 }
 
@@ -159,8 +167,11 @@ impl Recording {
             source: packet.source,
             destination: packet.destination,
             transport: packet.transport.clone(),
+            dont_fragment: packet.dont_fragment,
+            fragment: packet.fragment,
             cause,
             wire_length: packet.wire_length() as u32,
+            payload_length: packet.payload.len() as u32,
             payload: start..self.bytes.len(),
         });
     }

@@ -99,6 +99,65 @@ impl DropReason {
                 by(host, format!("nobody listens at {endpoint}"))
             }
             DropReason::Rejected { host, why } => by(host, format!("rejected: {why}")),
+            DropReason::LinkDown { on } => {
+                format!("dropped before {}: the link is down", names.direction(*on))
+            }
+            DropReason::ForeignSource { node: who, source } => {
+                by(who, format!("{source} is none of the sender's addresses"))
+            }
+            DropReason::SubscriberLimit {
+                nat,
+                internal,
+                limit,
+            } => by(
+                nat,
+                format!("{internal} wants one more mapping than the {limit} of a subscriber"),
+            ),
+            DropReason::TableFull {
+                node: who,
+                internal,
+                limit,
+            } => by(
+                who,
+                format!("the table's {limit} entries are taken, and {internal} wants one more"),
+            ),
+            DropReason::OutOfState {
+                node: who,
+                internal,
+                remote,
+            } => by(
+                who,
+                format!(
+                    "no TCP connection between {internal} and {remote} is open, and this opens none"
+                ),
+            ),
+            DropReason::ClaimedByRouter {
+                nat,
+                external,
+                remote,
+            } => by(
+                nat,
+                format!(
+                    "nobody inside had sent from {external} to {remote}, and the router took the \
+                     packet for itself: that pair of endpoints is its own now"
+                ),
+            ),
+            DropReason::ConnectionRefused { host, endpoint } => {
+                by(host, format!("nobody listens for TCP at {endpoint}"))
+            }
+            DropReason::FragmentsIncomplete { node: who } => by(
+                who,
+                "the packet's other fragments didn't come in time".to_owned(),
+            ),
+            DropReason::FragmentsFull { node: who, limit } => by(
+                who,
+                format!("the {limit} bytes for fragments of incomplete packets are taken"),
+            ),
+            DropReason::Malformed { node: who, why } => by(who, format!("malformed: {why}")),
+            DropReason::NotTranslatable { nat, destination } => by(
+                nat,
+                format!("{destination} stands for no address of the other IP version"),
+            ),
             DropReason::Custom { node: who, why } => by(who, (*why).to_owned()),
         }
     }

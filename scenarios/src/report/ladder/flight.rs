@@ -163,6 +163,8 @@ pub(super) fn read(recording: &Recording, lanes: &Lanes, topology: &Topology) ->
                         }
                         flight.end = End::Delivered(to);
                     }
+                    // Its fragments fly on, each on its own.
+                    Fate::Fragmented { .. } => flight.end = End::Delivered(lane),
                     Fate::Dropped(reason) => {
                         if !is_at(lanes, lane, &reason) {
                             let owner = lanes.owner(record.destination.address);
@@ -201,10 +203,25 @@ fn note(flight: &mut Flight, text: String) {
 fn begin(recording: &Recording, lanes: &Lanes, id: PacketId, order: usize) -> Flight {
     let packet = recording.packet(id);
     let message = Message::read(recording.payload(id));
-    let (kind, mut label, brief) = match packet.transport {
+    let (kind, mut label, brief) = match &packet.transport {
         Transport::Udp => (kind(message.unwrapped()), message.label(), message.brief()),
-        Transport::IcmpError(_) => {
-            let words = "ICMP: port unreachable".to_owned();
+        Transport::Tcp(segment) => {
+            let words = match packet.payload_length {
+                0 => format!("TCP {}", segment.flags),
+                bytes => format!("TCP, {bytes} bytes"),
+            };
+            (Kind::Other, words.clone(), words)
+        }
+        Transport::IcmpEcho(echo) => {
+            let words = if echo.is_reply {
+                "echo reply"
+            } else {
+                "echo request"
+            };
+            (Kind::Other, format!("ICMP: {words}"), words.to_owned())
+        }
+        Transport::IcmpError(error) => {
+            let words = format!("ICMP: {}", error.kind);
             (Kind::Other, words.clone(), words)
         }
     };

@@ -17,11 +17,14 @@ pub(super) fn error(
     buffer: &mut [u8; LONGEST],
 ) -> &[u8] {
     *buffer = [0; LONGEST];
-    let (kind_and_code, ip) = match (kind, local.address.family()) {
-        (IcmpErrorKind::PortUnreachable, Family::V4) => ([3, 3], IPV4_HEADER),
-        (IcmpErrorKind::PortUnreachable, Family::V6) => ([1, 4], IPV6_HEADER),
+    let family = local.address.family();
+    let ip = match family {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
     };
-    buffer[..2].copy_from_slice(&kind_and_code);
+    let (kind_of_error, code) = kind.type_and_code(family);
+    buffer[..2].copy_from_slice(&[kind_of_error, code]);
+    buffer[4..8].copy_from_slice(&kind.rest_of_header().to_be_bytes());
     let quoted = &mut buffer[ICMP_HEADER..];
     match (local.address.into(), remote.address.into()) {
         (IpAddr::V4(local), IpAddr::V4(remote)) => {
