@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pinhole_benches::cpu::CpuTime;
-use pinhole_benches::ping_pong;
+use pinhole_benches::{ping_pong, ping_pong_told};
 use pinhole_scenarios::call::{CallConfig, Caller, TurnOffer};
 use pinhole_scenarios::ice::Stack;
 
@@ -16,6 +16,16 @@ fn calls(criterion: &mut Criterion<CpuTime>) {
             ping_pong(Stack::Is, Stack::Is, seed).expect("a session")
         });
     });
+    group.bench_function(
+        "floor: the same two, told what a call tells them",
+        |bencher| {
+            let mut seed = 0;
+            bencher.iter(|| {
+                seed += 1;
+                ping_pong_told(Stack::Is, Stack::Is, seed).expect("a session")
+            });
+        },
+    );
     group.bench_function("`is` behind nat:eim/apdf, STUN, no TURN", |bencher| {
         let home = || "nat:eim/apdf".parse().expect("a kind");
         let mut config = CallConfig {

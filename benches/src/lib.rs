@@ -3,4 +3,4 @@
 pub mod cpu;
 pub mod floor;
 
-pub use floor::{ping_pong, ping_pong_open};
+pub use floor::{ping_pong, ping_pong_open, ping_pong_told};
