@@ -63,7 +63,15 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    main_with(std::env::args().skip(1))
+}
+
+/// Runs a command line: what follows the program's name. It prints and may end the process, as
+/// [`main`] does.
+pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
+    let args: Vec<String> = args.into_iter().collect();
+    let line = std::iter::once("pinhole").chain(args.iter().map(String::as_str));
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| refuse(&error, &args));
     quiet_stacks();
     let done = match cli.command {
         Command::Call(args) => call::run(&args, cli.everywhere),
@@ -82,7 +90,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Says what is wrong with the command line, and what would be right, and ends the process.
-fn refuse(error: &clap::Error) -> ! {
+fn refuse(error: &clap::Error, args: &[String]) -> ! {
     // Errors only; help and the version are told on standard output.
     if !matches!(
         error.kind(),
@@ -92,8 +100,8 @@ fn refuse(error: &clap::Error) -> ! {
     }
     let mut command = Cli::command();
     command.build();
-    for word in std::env::args().skip(1) {
-        if let Some(inner) = command.find_subcommand(&word).cloned() {
+    for word in args {
+        if let Some(inner) = command.find_subcommand(word).cloned() {
             command = inner;
         }
     }

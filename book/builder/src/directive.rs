@@ -1,0 +1,261 @@
+//! Directives: what stands in a chapter in place of a result.
+//!
+//! | directive | becomes |
+//! |---|---|
+//! | `{{#run ARGS}}` | the command and what it prints |
+//! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares |
+//! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
+//! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
+
+use std::str::FromStr;
+
+use serde_json::Value;
+
+/// A directive.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Directive {
+    /// The command and what it prints.
+    Run { args: Vec<String>, exit: i32 },
+    /// A value within a sentence.
+    Value {
+        args: Vec<String>,
+        path: String,
+        percent: bool,
+    },
+    /// A claim.
+    Holds { args: Vec<String>, claim: Claim },
+    /// A picture.
+    Picture {
+        option: String,
+        args: Vec<String>,
+        text: String,
+    },
+}
+
+/// Something that is to be so.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Claim {
+    /// Where in the JSON: `packets/dropped`.
+    pub(crate) path: String,
+    pub(crate) comparison: Comparison,
+    pub(crate) value: Value,
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    Different,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// What opens a directive, and what closes it.
+pub(crate) const OPENING: &str = "{{#";
+pub(crate) const CLOSING: &str = "}}";
+
+/// Directives that mdBook itself knows: not ours.
+const OF_MDBOOK: [&str; 6] = [
+    "include",
+    "rustdoc_include",
+    "playground",
+    "title",
+    "shiftinclude",
+    "template",
+];
+
+impl Directive {
+    /// Reads what stands between [`OPENING`] and [`CLOSING`]. `None` if it is one of mdBook's own.
+    pub(crate) fn read(text: &str) -> Option<Result<Directive, String>> {
+        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        if OF_MDBOOK.contains(&name) {
+            return None;
+        }
+        Some(Directive::parse(name, rest.trim()))
+    }
+
+    fn parse(name: &str, rest: &str) -> Result<Directive, String> {
+        let (command, after) = match rest.rsplit_once(" | ") {
+            Some((command, after)) => (command, Some(after.trim())),
+            None => (rest, None),
+        };
+        let mut args = shlex::split(command)
+            .ok_or_else(|| format!("the quotes of {command:?} are not closed"))?;
+        if args.is_empty() {
+            return Err(format!("{name:?} names no command of pinhole's"));
+        }
+        let needed = |what: &str| after.ok_or_else(|| format!("{name:?} needs {what} after ' | '"));
+        match name {
+            "run" => Ok(Directive::Run {
+                args,
+                exit: match after {
+                    None => 0,
+                    Some(after) => after
+                        .strip_prefix("exit ")
+                        .and_then(|status| status.parse().ok())
+                        .ok_or_else(|| {
+                            format!("after ' | ' a run has \"exit N\", not {after:?}")
+                        })?,
+                },
+            }),
+            "value" => {
+                let path = needed("the path of a value, such as packets/sent")?;
+                let (path, percent) = match path.strip_suffix(" as percent") {
+                    Some(path) => (path, true),
+                    None => (path, false),
+                };
+                Ok(Directive::Value {
+                    args,
+                    path: path.to_owned(),
+                    percent,
+                })
+            }
+            "holds" => Ok(Directive::Holds {
+                args,
+                claim: needed("a claim, such as connected == true")?.parse()?,
+            }),
+            "picture" => {
+                let option = args.remove(0);
+                if !option.starts_with("--") || args.is_empty() {
+                    return Err("a picture is {{#picture --OPTION COMMAND | TEXT}}".to_owned());
+                }
+                let text = needed("what the picture shows, in words")?.to_owned();
+                Ok(Directive::Picture { option, args, text })
+            }
+            other => Err(format!(
+                "no directive is called {other:?}; there are run, value, holds and picture"
+            )),
+        }
+    }
+}
+
+impl FromStr for Claim {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The longer ones first: `<=` begins with `<`.
+        let comparisons = [
+            (" == ", Comparison::Equal),
+            (" != ", Comparison::Different),
+            (" <= ", Comparison::AtMost),
+            (" >= ", Comparison::AtLeast),
+            (" < ", Comparison::Less),
+            (" > ", Comparison::More),
+        ];
+        let found = comparisons.into_iter().find_map(|(sign, comparison)| {
+            let (path, value) = text.split_once(sign)?;
+            Some((path.trim(), comparison, value.trim()))
+        });
+        let (path, comparison, value) = found
+            .ok_or_else(|| format!("{text:?} compares nothing: a claim is connected == true"))?;
+        // What isn't JSON is a word.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        Ok(Claim {
+            path: path.to_owned(),
+            comparison,
+            value,
+        })
+    }
+}
+
+impl Claim {
+    /// Whether it is so.
+    pub(crate) fn holds(&self, found: &Value) -> bool {
+        use std::cmp::Ordering::{Greater, Less};
+
+        let order = match (found.as_f64(), self.value.as_f64()) {
+            (Some(found), Some(value)) => found.partial_cmp(&value),
+            _ => None,
+        };
+        match self.comparison {
+            Comparison::Equal => *found == self.value || order.is_some_and(|order| order.is_eq()),
+            Comparison::Different => {
+                *found != self.value && order.is_none_or(|order| order.is_ne())
+            }
+            Comparison::Less => order == Some(Less),
+            Comparison::AtMost => order.is_some_and(|order| order.is_le()),
+            Comparison::More => order == Some(Greater),
+            Comparison::AtLeast => order.is_some_and(|order| order.is_ge()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Directive, String> {
+        Directive::read(text).expect("one of ours")
+    }
+
+    #[test]
+    fn directives_are_read() {
+        let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            read("run call --a open --b open"),
+            Ok(Directive::Run {
+                args: args("call --a open --b open"),
+                exit: 0
+            })
+        );
+        assert_eq!(
+            read("run call --a cone | exit 2"),
+            Ok(Directive::Run {
+                args: args("call --a cone"),
+                exit: 2
+            })
+        );
+        assert_eq!(
+            read("value survey global | shares/direct/share as percent"),
+            Ok(Directive::Value {
+                args: args("survey global"),
+                path: "shares/direct/share".to_owned(),
+                percent: true
+            })
+        );
+        assert_eq!(
+            read("picture --ladder call --a open | Two hosts"),
+            Ok(Directive::Picture {
+                option: "--ladder".to_owned(),
+                args: args("call --a open"),
+                text: "Two hosts".to_owned()
+            })
+        );
+        assert_eq!(Directive::read("include other.md"), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        for (text, part) in [
+            ("rum call", "run, value, holds and picture"),
+            ("value call --a open", "path of a value"),
+            ("holds call | connected", "compares nothing"),
+            ("run call | 2", "exit N"),
+            ("picture call | text", "--OPTION"),
+            ("run", "names no command"),
+            ("run call \"open", "quotes"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn claims_compare_numbers_words_and_truths() {
+        let holds = |claim: &str, found: Value| claim.parse::<Claim>().unwrap().holds(&found);
+        assert!(holds("connected == true", Value::Bool(true)));
+        assert!(!holds("connected == true", Value::Bool(false)));
+        assert!(holds("path_class == relayed", Value::from("relayed")));
+        assert!(holds("path_class != relayed", Value::from("direct")));
+        assert!(holds("packets/dropped > 3", Value::from(4)));
+        assert!(!holds("packets/dropped > 3", Value::from(3)));
+        assert!(holds("connect_ms <= 250", Value::from(250.0)));
+        assert!(holds("connect_ms == 250", Value::from(250.0)));
+        // What can't be compared doesn't hold.
+        assert!(!holds("connect_ms < 250", Value::Null));
+        assert!(!holds("connect_ms >= 250", Value::from("soon")));
+    }
+}

@@ -1,0 +1,247 @@
+//! Fills chapters: puts in place of each directive what its run shows.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use mdbook_preprocessor::book::Book;
+use mdbook_preprocessor::errors::{Error, Result};
+use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
+use serde_json::Value;
+
+use crate::directive::{CLOSING, Directive, OPENING};
+use crate::run::Runs;
+
+/// Where generated pictures are put, below the book's sources: mdBook takes them along.
+const GENERATED: &str = "generated";
+
+/// The preprocessor.
+pub(crate) struct Fill;
+
+impl Preprocessor for Fill {
+    fn name(&self) -> &str {
+        "pinhole"
+    }
+
+    fn run(&self, context: &PreprocessorContext, mut book: Book) -> Result<Book> {
+        let pictures = context.root.join(&context.config.book.src).join(GENERATED);
+        if pictures.exists() {
+            std::fs::remove_dir_all(&pictures)?;
+        }
+        std::fs::create_dir_all(&pictures)?;
+        let mut filler = Filler {
+            runs: Runs::default(),
+            pictures: &pictures,
+            written: HashSet::new(),
+        };
+        let mut failures = String::new();
+        book.for_each_chapter_mut(|chapter| {
+            let file = chapter.source_path.clone().unwrap_or_default();
+            let depth = file.components().count().saturating_sub(1);
+            match filler.fill(&chapter.content, depth) {
+                Ok(filled) => chapter.content = filled,
+                Err(wrong) => {
+                    for (line, what) in wrong {
+                        let _ = write!(failures, "\n{}:{line}: {what}", file.display());
+                    }
+                }
+            }
+        });
+        if failures.is_empty() {
+            Ok(book)
+        } else {
+            Err(Error::msg(format!("chapters and runs disagree:{failures}")))
+        }
+    }
+
+    fn supports_renderer(&self, _: &str) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+struct Filler<'a> {
+    runs: Runs,
+    pictures: &'a Path,
+    written: HashSet<String>,
+}
+
+/// What is wrong, and in which line.
+type Wrong = Vec<(usize, String)>;
+
+impl Filler<'_> {
+    /// The chapter with its directives carried out. `depth` is how many folders it lies below the
+    /// book's root.
+    fn fill(&mut self, content: &str, depth: usize) -> std::result::Result<String, Wrong> {
+        let mut filled = String::with_capacity(content.len());
+        let mut wrong = Vec::new();
+        let mut rest = content;
+        while let Some(start) = rest.find(OPENING) {
+            let escaped = rest[..start].ends_with('\\');
+            let inner = &rest[start + OPENING.len()..];
+            let Some(end) = inner.find(CLOSING) else {
+                break;
+            };
+            let (text, after) = (&inner[..end], &inner[end + CLOSING.len()..]);
+            filled.push_str(&rest[..start]);
+            let ours = Directive::read(text).filter(|_| !escaped);
+            match ours.map(|directive| directive.and_then(|it| self.carry_out(&it, depth))) {
+                None => {
+                    let _ = write!(filled, "{OPENING}{text}{CLOSING}");
+                }
+                Some(Ok(result)) => filled.push_str(&result),
+                Some(Err(what)) => {
+                    let before = content.len() - rest.len() + start;
+                    let line = content[..before].matches('\n').count() + 1;
+                    wrong.push((line, format!("{OPENING}{text}{CLOSING}: {what}")));
+                }
+            }
+            rest = after;
+        }
+        filled.push_str(rest);
+        if wrong.is_empty() {
+            Ok(filled)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        directive: &Directive,
+        depth: usize,
+    ) -> std::result::Result<String, String> {
+        match directive {
+            Directive::Run { args, exit } => {
+                let ran = self.runs.run(args)?;
+                if ran.status != *exit {
+                    return Err(format!(
+                        "it ends with status {}, not {exit}: {}",
+                        ran.status, ran.complained
+                    ));
+                }
+                let shown = if *exit > 1 {
+                    &ran.complained
+                } else {
+                    &ran.printed
+                };
+                Ok(format!("```console\n$ {}\n{shown}\n```", spelled(args)))
+            }
+            Directive::Value {
+                args,
+                path,
+                percent,
+            } => spoken(&self.runs.value(args, path)?, *percent),
+            Directive::Holds { args, claim } => {
+                let found = self.runs.value(args, &claim.path)?;
+                if claim.holds(&found) {
+                    Ok(String::new())
+                } else {
+                    Err(format!("it does not hold: {} is {found}", claim.path))
+                }
+            }
+            Directive::Picture { option, args, text } => self.picture(option, args, text, depth),
+        }
+    }
+
+    fn picture(
+        &mut self,
+        option: &str,
+        args: &[String],
+        text: &str,
+        depth: usize,
+    ) -> std::result::Result<String, String> {
+        let name = format!("{}.svg", file_name(option, args));
+        let file = self.pictures.join(&name);
+        if self.written.insert(name.clone()) {
+            let mut args = args.to_vec();
+            args.extend([option.to_owned(), file.display().to_string()]);
+            let ran = self.runs.run(&args)?;
+            if ran.status > 1 {
+                return Err(ran.complained.clone());
+            }
+        }
+        let up = "../".repeat(depth);
+        let command = spelled(args);
+        Ok(format!(
+            "![{text}]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
+        ))
+    }
+}
+
+/// The command as a reader types it.
+fn spelled(args: &[String]) -> String {
+    let args = shlex::try_join(args.iter().map(String::as_str));
+    // Arguments with a NUL were refused by the operating system.
+    format!("pinhole {}", args.unwrap_or_default())
+}
+
+/// A name for a picture's file that tells what it is of.
+fn file_name(option: &str, args: &[String]) -> String {
+    let mut name = String::new();
+    for part in args.iter().map(String::as_str).chain([option]) {
+        for letter in part.trim_start_matches('-').chars() {
+            name.push(if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            });
+        }
+        name.push('_');
+    }
+    name.trim_end_matches('_').to_owned()
+}
+
+/// A value as a sentence says it: whole numbers whole, others with one digit.
+fn spoken(value: &Value, percent: bool) -> std::result::Result<String, String> {
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or_default();
+            Ok(match number {
+                number if percent => format!("{:.1} %", 100.0 * number),
+                number if number.fract() == 0.0 => format!("{number:.0}"),
+                number => format!("{number:.1}"),
+            })
+        }
+        _ if percent => Err(format!("{value} is no share")),
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(format!("{value} is nothing that a sentence can say"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_said_as_people_say_them() {
+        assert_eq!(spoken(&Value::from(250.0), false).unwrap(), "250");
+        assert_eq!(spoken(&Value::from(396.25), false).unwrap(), "396.2");
+        assert_eq!(spoken(&Value::from(0.177), true).unwrap(), "17.7 %");
+        assert_eq!(spoken(&Value::from("relayed"), false).unwrap(), "relayed");
+        assert!(spoken(&Value::Null, false).is_err());
+        assert!(spoken(&Value::from("relayed"), true).is_err());
+    }
+
+    #[test]
+    fn a_wrong_directive_is_told_with_its_line_and_an_escaped_one_is_left_alone() {
+        let mut filler = Filler {
+            runs: Runs::default(),
+            pictures: Path::new("."),
+            written: HashSet::new(),
+        };
+        let wrong = filler.fill("one\ntwo {{#rum call}}\n", 0).unwrap_err();
+        assert_eq!(wrong[0].0, 2);
+        assert!(wrong[0].1.contains("no directive is called \"rum\""));
+        let left = "text \\{{#run call}} and {{#include other.md}}";
+        assert_eq!(filler.fill(left, 0).unwrap(), left);
+    }
+
+    #[test]
+    fn a_pictures_file_is_called_after_its_command() {
+        let args = ["call", "--a", "nat:eim/apdf"].map(str::to_owned);
+        assert_eq!(file_name("--ladder", &args), "call_a_nat-eim-apdf_ladder");
+    }
+}
