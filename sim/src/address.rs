@@ -46,6 +46,11 @@ impl Address {
         }
     }
 
+    /// Whether this is `::` or `0.0.0.0`, which stand for "any address".
+    pub fn is_unspecified(self) -> bool {
+        self == Address::UNSPECIFIED || self == Address::v4(0, 0, 0, 0)
+    }
+
     /// Whether this is an IPv4 address.
     pub const fn is_ipv4(self) -> bool {
         self.high == 0 && self.low >> 32 == 0xffff

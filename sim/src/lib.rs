@@ -39,7 +39,7 @@
 //! | [`check`] | runs a scenario with several seeds, and says how to repeat a failure |
 //! | [`topology`] | the plan: nodes, links, addresses, routes, kinds of network |
 //! | [`internet`] | a plan at work: attach programs, let time pass |
-//! | [`host`] | interfaces, UDP sockets, sans-IO [programs](Program) |
+//! | [`host`] | interfaces, UDP sockets, TCP, sans-IO [programs](Program) |
 //! | [`nat`] | RFC 4787: mapping, filtering, ports, lifetimes, hairpinning |
 //! | [`firewall`] | ordered rules, stateful pinholes |
 //! | [`middlebox`] | the one point at which NATs, firewalls and your own devices are attached |
@@ -73,7 +73,7 @@ pub use address::{Address, Endpoint, Family, Prefix};
 pub use behaviour::{Filtering, Lifetimes, Mapping};
 pub use check::check;
 pub use engine::{Budget, BudgetExceeded, Stream};
-pub use host::{Datagram, Input, Io, Program, ProgramId};
+pub use host::{Datagram, Input, Io, Program, ProgramId, TcpEnd, TcpEvent, TcpId};
 pub use id::{DirectionId, LinkId, NodeId};
 pub use internet::Internet;
 pub use sketch::Sketch;

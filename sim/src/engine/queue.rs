@@ -28,6 +28,11 @@ impl Entity {
         Entity::of_class(2, index)
     }
 
+    /// A host's TCP.
+    pub(crate) fn tcp(index: usize) -> Self {
+        Entity::of_class(3, index)
+    }
+
     fn of_class(class: u32, index: usize) -> Self {
         assert!(
             index < 1 << CLASS_BITS,

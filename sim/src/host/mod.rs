@@ -1,9 +1,11 @@
-//! Hosts: interfaces, UDP sockets, and the sans-IO programs that run on them.
+//! Hosts: interfaces, UDP sockets, TCP, and the sans-IO programs that run on them.
 
 mod program;
 mod sockets;
+pub(crate) mod tcp;
 
 pub(crate) use program::{Alarm, Post};
 pub use program::{Datagram, Input, Io, Program, ProgramId};
 pub use sockets::BindError;
 pub(crate) use sockets::Host;
+pub use tcp::{CongestionControl, TcpEnd, TcpEvent, TcpId, TcpSettings};

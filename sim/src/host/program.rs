@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::sockets::{BindError, Host};
+use super::tcp::{Place, TcpEvent, TcpId, TcpSettings};
 use crate::address::{Address, Endpoint, Family};
 use crate::engine::Stream;
+use crate::id::NodeId;
 use crate::packet::{IcmpErrorKind, LARGEST_UDP_PAYLOAD, PacketArena, PacketId, Payload, Slot};
 use crate::time::Time;
 
@@ -55,6 +57,13 @@ pub enum Input<'a> {
     Start,
     /// A datagram came in on one of its sockets.
     Datagram(Datagram<'a>),
+    /// Something happened to one of its TCP connections.
+    Tcp {
+        /// The connection.
+        stream: TcpId,
+        /// What happened.
+        event: TcpEvent<'a>,
+    },
     /// The time came for which it asked to be woken.
     Wake,
     /// ICMP reports that a datagram it sent could not be delivered.
@@ -117,6 +126,8 @@ pub struct Io<'a> {
     pub(crate) outbox: &'a mut Vec<Slot>,
     pub(crate) posts: &'a mut Vec<Post>,
     pub(crate) alarm: &'a mut Alarm,
+    /// Connections that have something to do once the program is done.
+    pub(crate) busy: &'a mut Vec<(NodeId, Place)>,
     pub(crate) rejected: Option<&'static str>,
 }
 
@@ -202,6 +213,102 @@ impl Io<'_> {
             .arena
             .insert_udp(source, remote, payload, self.host.node());
         self.outbox.push(slot);
+    }
+
+    /// Listens for TCP connections to `port` on every address of the host; 0 picks a free port from
+    /// the ephemeral range. Returns the port. TCP's ports are others than UDP's. Who connects is
+    /// told as [`TcpEvent::Accepted`].
+    ///
+    /// # Errors
+    ///
+    /// A program listens there already, or no port is left.
+    pub fn tcp_listen(&mut self, port: u16) -> Result<u16, BindError> {
+        self.host.use_tcp().listen(self.program, port)
+    }
+
+    /// Takes back [`tcp_listen`](Io::tcp_listen). Connections that were accepted live on.
+    pub fn tcp_stop_listening(&mut self, port: u16) {
+        self.host.use_tcp().stop_listening(self.program, port);
+    }
+
+    /// Opens a TCP connection from `local` to `remote`. An unspecified local address becomes the
+    /// host's first of the remote's family, port 0 a free one. The program may connect from a port
+    /// that it listens on, and to somebody who connects to it at the same time (RFC 9293 §3.5).
+    ///
+    /// What becomes of it is told later: [`TcpEvent::Connected`] or [`TcpEvent::Ended`].
+    ///
+    /// # Errors
+    ///
+    /// The local address isn't the host's; the port is taken by a connection to the same remote
+    /// endpoint, which after its end may take ten seconds more, or by another program that
+    /// listens; no port is left; the remote endpoint has no port, or another IP version than the
+    /// host.
+    pub fn tcp_connect(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<TcpId, BindError> {
+        let remote = remote.into();
+        let local = self.host.source_for(local.into(), remote);
+        if local.address.is_unspecified() || local.address.family() != remote.address.family() {
+            return Err(BindError::NoAddress { remote });
+        }
+        let address = local.address;
+        if self.host.interface(address).is_none() {
+            return Err(BindError::NotMine { address });
+        }
+        let mtu = self.host.tcp_mtu(address);
+        let (program, now) = (self.program, self.now);
+        let tcp = self.host.use_tcp();
+        let (place, id) = tcp.connect(program, local, remote, mtu, now)?;
+        self.mark(Some(place));
+        Ok(id)
+    }
+
+    /// Sends bytes over a connection, and returns how many of them the send buffer took. If those
+    /// are not all, [`TcpEvent::Writable`] follows when there is room again, or once the
+    /// connection is there. What a program sends while it handles one input leaves together.
+    ///
+    /// A connection that is closed, over or not the program's takes nothing.
+    pub fn tcp_send(&mut self, stream: TcpId, bytes: &[u8]) -> usize {
+        let Some(tcp) = self.host.tcp() else { return 0 };
+        let (taken, place) = tcp.send(self.program, stream, bytes);
+        self.mark(place);
+        taken
+    }
+
+    /// Closes a connection on this side: a FIN follows what was sent. The other side may still
+    /// send. Before the connection is there this ends it.
+    pub fn tcp_close(&mut self, stream: TcpId) {
+        if let Some(tcp) = self.host.tcp() {
+            let place = tcp.close(self.program, stream);
+            self.mark(place);
+        }
+    }
+
+    /// Ends a connection at once: the other side gets a reset, the program hears no more of it.
+    pub fn tcp_abort(&mut self, stream: TcpId) {
+        if let Some(tcp) = self.host.tcp() {
+            let place = tcp.abort(self.program, stream);
+            self.mark(place);
+        }
+    }
+
+    /// Sets how the host's TCP behaves, for connections that are opened or accepted from now on,
+    /// of every program.
+    pub fn tcp_settings(&mut self, settings: TcpSettings) {
+        self.host.use_tcp().set(settings);
+    }
+
+    /// Something is to be done about a connection, once the program is done.
+    fn mark(&mut self, place: Option<Place>) {
+        let node = self.host.node();
+        if let Some(place) = place
+            && let Some(tcp) = self.host.tcp()
+            && tcp.mark(place)
+        {
+            self.busy.push((node, place));
+        }
     }
 
     /// Asks to be woken at `when`; `None` cancels. A program has one alarm: the last call counts.

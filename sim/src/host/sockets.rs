@@ -1,12 +1,14 @@
-//! A host: its interfaces and its UDP sockets.
+//! A host: its interfaces, its UDP sockets, and its TCP once it is used.
 
 use crate::address::{Address, Endpoint};
 use crate::engine::Stream;
 use crate::host::ProgramId;
+use crate::host::tcp::Tcp;
 use crate::id::{DirectionId, NodeId};
+use crate::link::ETHERNET_MTU;
 
 /// The ephemeral ports (RFC 6335 §6).
-const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
+pub(crate) const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 
 /// Why a socket could not be bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -26,6 +28,18 @@ pub enum BindError {
         /// The address.
         address: Address,
     },
+    /// The host has no address that a connection to there could come from.
+    #[error("this host has no address of the same IP version as {remote}")]
+    NoAddress {
+        /// Where to.
+        remote: Endpoint,
+    },
+    /// Nothing can be connected to there.
+    #[error("{remote} can't be connected to: it needs an address and a port from 1 to 65535")]
+    NoSuchRemote {
+        /// Where to.
+        remote: Endpoint,
+    },
 }
 
 /// An address of a host, and the link that leads away from it.
@@ -33,6 +47,8 @@ pub enum BindError {
 pub(crate) struct Interface {
     pub(crate) address: Address,
     pub(crate) out: DirectionId,
+    /// The longest IP packet that the link carries.
+    pub(crate) mtu: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +66,8 @@ pub(crate) struct Host {
     /// Sorted by port.
     sockets: Vec<Socket>,
     random: Stream,
+    /// Most hosts never use it.
+    tcp: Option<Box<Tcp>>,
 }
 
 impl Host {
@@ -60,14 +78,36 @@ impl Host {
             interfaces: Vec::new(),
             sockets: Vec::new(),
             random,
+            tcp: None,
         }
     }
 
     /// Adds an interface.
-    pub(crate) fn connect(&mut self, address: Address, out: DirectionId) {
+    pub(crate) fn connect(&mut self, address: Address, out: DirectionId, mtu: u16) {
         // One is what most hosts have.
         self.interfaces.reserve_exact(1);
-        self.interfaces.push(Interface { address, out });
+        self.interfaces.push(Interface { address, out, mtu });
+    }
+
+    /// The host's TCP, if a program has used it.
+    pub(crate) fn tcp(&mut self) -> Option<&mut Tcp> {
+        self.tcp.as_deref_mut()
+    }
+
+    /// The host's TCP.
+    pub(crate) fn use_tcp(&mut self) -> &mut Tcp {
+        let random = &mut self.random;
+        self.tcp
+            .get_or_insert_with(|| Box::new(Tcp::new(Stream::from_key(random.next_u64(), 0))))
+    }
+
+    /// The longest TCP packet that leaves from an address: what the link carries. Where the plan
+    /// says nothing, the interface is an Ethernet's.
+    pub(crate) fn tcp_mtu(&self, address: Address) -> u16 {
+        match self.interface(address) {
+            Some(interface) if interface.mtu < u16::MAX => interface.mtu,
+            _ => ETHERNET_MTU,
+        }
     }
 
     pub(crate) fn node(&self) -> NodeId {
@@ -92,7 +132,7 @@ impl Host {
 
     /// The address that a packet to `remote` is sent from.
     pub(crate) fn source_for(&self, local: Endpoint, remote: Endpoint) -> Endpoint {
-        if !is_unspecified(local.address) {
+        if !local.address.is_unspecified() {
             return local;
         }
         let family = remote.address.family();
@@ -106,7 +146,7 @@ impl Host {
         address: Option<Address>,
         port: u16,
     ) -> Result<u16, BindError> {
-        let address = address.filter(|address| !is_unspecified(*address));
+        let address = address.filter(|address| !address.is_unspecified());
         if let Some(address) = address
             && self.interface(address).is_none()
         {
@@ -180,10 +220,6 @@ impl Host {
     }
 }
 
-fn is_unspecified(address: Address) -> bool {
-    address == Address::UNSPECIFIED || address == Address::v4(0, 0, 0, 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +229,7 @@ mod tests {
     fn host() -> Host {
         let mut host = Host::new(NodeId(0), Stream::new(1, "host"));
         for address in ["192.0.2.1", "2001:db8::1"] {
-            host.connect(address.parse().unwrap(), DirectionId(0));
+            host.connect(address.parse().unwrap(), DirectionId(0), 1500);
         }
         host
     }

@@ -84,13 +84,13 @@ fn direct(internet: &mut Internet, lane: Lane, to: NodeId) {
 fn connect(internet: &mut Internet, id: LinkId, link: &LinkPlan) {
     if let Node::Host(host) = &mut internet.nodes[link.inner.index()] {
         for address in &link.addresses {
-            host.connect(*address, id.forward());
+            host.connect(*address, id.forward(), link.link.up.mtu);
         }
     }
     if let Some(address) = link.far_address
         && let Node::Host(host) = &mut internet.nodes[link.outer.index()]
     {
-        host.connect(address, id.backward());
+        host.connect(address, id.backward(), link.link.down.mtu);
     }
 }
 

@@ -162,6 +162,17 @@ impl Internet {
             let destination = packet.destination.address;
             return self.drop(slot, DropReason::WrongHost { host, destination });
         }
+        match &packet.transport {
+            Transport::Tcp(segment) => {
+                let segment = *segment;
+                return self.deliver_segment(host, slot, segment);
+            }
+            Transport::IcmpError(error) if error.quoted_protocol == Protocol::Tcp => {
+                let error = **error;
+                return self.deliver_tcp_error(host, slot, error);
+            }
+            _ => {}
+        }
         let endpoint = match &packet.transport {
             Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => packet.destination,
             Transport::IcmpError(error) => error.quoted_source,
@@ -218,12 +229,12 @@ impl Internet {
         self.launch(answer, Cause::ErrorAbout(id));
     }
 
-    fn drop(&mut self, slot: Slot, reason: DropReason) {
+    pub(super) fn drop(&mut self, slot: Slot, reason: DropReason) {
         self.end(slot, Fate::Dropped(reason));
     }
 
     /// A packet's life ends.
-    fn end(&mut self, slot: Slot, fate: Fate) {
+    pub(super) fn end(&mut self, slot: Slot, fate: Fate) {
         self.trace.ended(self.now, self.arena.get(slot), fate);
         self.arena.remove(slot);
     }

@@ -6,6 +6,7 @@
 mod build;
 mod forward;
 mod run;
+mod tcp;
 mod tell;
 
 use std::any::Any;
@@ -14,6 +15,7 @@ use std::collections::VecDeque;
 use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
 use crate::firewall::{Firewall, Rules};
+use crate::host::tcp::{Buffers, Place};
 use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
@@ -44,6 +46,11 @@ pub struct Internet {
     /// Scratch: what the program being run has sent and posted.
     outbox: Vec<Slot>,
     posts: Vec<Post>,
+    /// Scratch: TCP connections that have something to do, the segment that one of them looks at,
+    /// and the bytes that its program is given.
+    tcp_busy: Vec<(NodeId, Place)>,
+    tcp_buffers: Buffers,
+    tcp_data: Vec<u8>,
 }
 
 /// What an event does.
@@ -59,6 +66,8 @@ enum What {
     Arrive(DirectionId, Slot),
     /// A packet that a host sent to itself arrives.
     Loopback(NodeId, Slot),
+    /// A TCP connection's alarm.
+    WakeTcp(NodeId, Place),
     /// A message arrives out of band.
     Deliver(u32),
 }
@@ -207,6 +216,7 @@ impl Internet {
         // Not empty where a program panicked.
         self.outbox.clear();
         self.posts.clear();
+        self.tcp_busy.clear();
     }
 
     /// The time.

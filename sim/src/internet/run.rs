@@ -131,6 +131,7 @@ impl Internet {
             What::Arrive(on, slot) => self.arrive(on, slot),
             What::Loopback(host, slot) => self.deliver(host, slot),
             What::Wake(id) => self.wake(id),
+            What::WakeTcp(host, place) => self.wake_tcp(host, place),
             What::Start(id) => self.give(id, Input::Start),
             What::Deliver(place) => {
                 let Message { from, to, content } = self.messages.remove(place);
@@ -185,6 +186,7 @@ impl Internet {
             outbox: &mut self.outbox,
             posts: &mut self.posts,
             alarm: &mut running.alarm,
+            busy: &mut self.tcp_busy,
             rejected: None,
         };
         let result = act(&mut *running.program, &mut io);
@@ -193,10 +195,21 @@ impl Internet {
 
     /// Does what a program asked for: sends, posts, sets its alarm.
     pub(super) fn carry_out(&mut self, id: ProgramId) {
+        self.do_what_was_asked(id);
+        self.settle_tcp();
+    }
+
+    /// What was put into the outbox sets out.
+    pub(super) fn launch_outbox(&mut self) {
         for place in 0..self.outbox.len() {
             self.launch(self.outbox[place], Cause::Sent);
         }
         self.outbox.clear();
+    }
+
+    /// All of that but what its TCP connections have to do.
+    pub(super) fn do_what_was_asked(&mut self, id: ProgramId) {
+        self.launch_outbox();
         if !self.posts.is_empty() {
             for post in std::mem::take(&mut self.posts) {
                 let message = Message {

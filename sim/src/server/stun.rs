@@ -169,7 +169,8 @@ impl Program for StunServer {
                 }
             }
             Input::Datagram(datagram) => self.handle_datagram(&datagram, io),
-            Input::Wake | Input::Unreachable { .. } | Input::Message { .. } => {}
+            Input::Wake | Input::Unreachable { .. } | Input::Tcp { .. } | Input::Message { .. } => {
+            }
         }
     }
 }

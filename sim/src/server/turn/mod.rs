@@ -581,7 +581,7 @@ impl Program for TurnServer {
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Message { .. } => {}
+            Input::Tcp { .. } | Input::Message { .. } => {}
         }
         io.wake_at(
             self.listeners
