@@ -32,7 +32,7 @@ impl<P: Program> LoneHost<P> {
     pub(super) fn start(program: P, addresses: &[&str]) -> Self {
         let mut host = Host::new(NodeId(0), Stream::new(1, "lone host"));
         for address in addresses {
-            host.connect(address.parse().unwrap(), DirectionId(0));
+            host.connect(address.parse().unwrap(), DirectionId(0), 1500);
         }
         let mut lone = LoneHost {
             program,
@@ -56,6 +56,7 @@ impl<P: Program> LoneHost<P> {
             outbox: &mut self.outbox,
             posts: &mut Vec::new(),
             alarm: &mut self.alarm,
+            busy: &mut Vec::new(),
             rejected: None,
         };
         self.program.handle_input(self.now, input, &mut io);
