@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pinhole::host::TcpSettings;
 use pinhole::link::Link;
+use pinhole::topology::Device;
 use pinhole::{
     Endpoint, Input, Internet, Io, NodeId, Program, ProgramId, TcpEnd, TcpEvent, TcpId, Time,
     Topology,
@@ -195,6 +196,26 @@ impl Pair {
         let hosts = [plan.host("a"), plan.host("b")];
         let ends = [0, 1].map(|side| Endpoint::from(at(side, 0)).address);
         plan.cable((hosts[0], ends[0]), (hosts[1], ends[1]), link);
+        Pair::start(plan, hosts, seed, talkers)
+    }
+
+    /// The same, but with a box between the two that translates nothing: a is inside, 5 ms away
+    /// from it, and b outside as far.
+    pub fn around(device: Device, talkers: [Talker; 2]) -> Self {
+        let mut plan = Topology::new();
+        let hosts = [plan.host("a"), plan.host("b")];
+        let ends = [0, 1].map(|side| Endpoint::from(at(side, 0)).address);
+        let gateway = plan.gateway("box");
+        plan.install(gateway, device);
+        let link = Link::with_delay(Duration::from_millis(5));
+        plan.connect(hosts[0], gateway, link, &[ends[0]]);
+        let router = plan.router("router");
+        plan.connect(gateway, router, Link::with_delay(Duration::ZERO), &[]);
+        plan.connect(hosts[1], router, link, &[ends[1]]);
+        Pair::start(plan, hosts, 1, talkers)
+    }
+
+    fn start(plan: Topology, hosts: [NodeId; 2], seed: u64, talkers: [Talker; 2]) -> Self {
         let mut net = plan.build(seed).unwrap();
         let [a, b] = talkers;
         let programs = [net.attach(hosts[0], a), net.attach(hosts[1], b)];
