@@ -288,14 +288,14 @@ impl Builder {
 
     fn filter(&mut self) -> Device {
         match self.random.below(5) {
-            0 => Device::Rules(Rules(vec![Rule::deny_udp()])),
+            0 => Device::Rules(Rules::new(vec![Rule::deny_udp()])),
             1 => {
                 let rule = Rule {
                     way: Some(*self.pick(&[Way::In, Way::Out])),
                     protocol: Some(*self.pick(&[Protocol::Udp, Protocol::Icmp])),
                     ..Rule::new(*self.pick(&[Action::Allow, Action::Deny]))
                 };
-                Device::Rules(Rules(vec![rule]))
+                Device::Rules(Rules::new(vec![rule]))
             }
             2 => Device::Custom(Arc::new(|| {
                 let judge = |_: Way, packet: &Packet| match packet.wire_length() {

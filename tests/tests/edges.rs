@@ -125,7 +125,7 @@ fn the_first_rule_that_matches_decides() {
     };
 
     let rules = vec![dns.clone(), from_first.clone(), Rule::deny_udp()];
-    let mut net = lab(Device::Rules(Rules(rules)));
+    let mut net = lab(Device::Rules(Rules::new(rules)));
     assert_eq!(
         denied(&mut net, "X1", y(2, 53)),
         None,
@@ -136,19 +136,19 @@ fn the_first_rule_that_matches_decides() {
     assert_eq!(denied(&mut net, "X2", y(2, 54)), Some(2));
 
     // The other way round the exception never gets its turn.
-    let mut net = lab(Device::Rules(Rules(vec![from_first.clone(), dns])));
+    let mut net = lab(Device::Rules(Rules::new(vec![from_first.clone(), dns])));
     assert_eq!(denied(&mut net, "X1", y(2, 53)), Some(0));
     assert_eq!(denied(&mut net, "X2", y(2, 53)), None);
 
     // What no rule matches passes, and a rule for one way says nothing about the other.
-    let mut net = lab(Device::Rules(Rules(vec![from_first])));
+    let mut net = lab(Device::Rules(Rules::new(vec![from_first])));
     assert_eq!(denied(&mut net, "X1", y(1, 54)), None);
     assert!(net.probe("Y2", 1000, x(1, 5000)).is_ok());
 }
 
 #[test]
 fn blocked_udp_crosses_neither_way_and_says_so() {
-    let mut lab = lab(Device::Rules(Rules(vec![Rule::deny_udp()])));
+    let mut lab = lab(Device::Rules(Rules::new(vec![Rule::deny_udp()])));
     assert_eq!(lab.refused("X1", 5000, y(1, 1000)), "udp_blocked");
     assert_eq!(lab.refused("Y1", 1000, x(1, 5000)), "udp_blocked");
     // Inside nothing is in the way.
@@ -161,7 +161,7 @@ fn rules_tell_protocols_apart() {
         protocol: Some(Protocol::Icmp),
         ..Rule::new(Action::Deny)
     };
-    let mut lab = lab(Device::Rules(Rules(vec![no_icmp])));
+    let mut lab = lab(Device::Rules(Rules::new(vec![no_icmp])));
     assert_eq!(lab.seen("X1", 5000, y(1, 1000)), x(1, 5000));
     lab.knock("X1", 5000, y(1, 9)).unwrap_err();
     assert_eq!(lab.errors("X1"), [], "the error was denied");

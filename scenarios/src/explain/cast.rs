@@ -123,10 +123,12 @@ fn behaviour(evidence: &Evidence<'_>, node: NodeId) -> Does {
             let filtering = words::filtering(config.filtering);
             format!(" Filtering{guarded}: {filtering}.")
         }
-        Device::Rules(rules) if rules.0.first() == Some(&Rule::deny_udp()) => {
+        Device::Rules(rules) if rules.rules.first() == Some(&Rule::deny_udp()) => {
             " No UDP passes, in or out.".to_owned()
         }
-        Device::Rules(rules) => format!(" It has {}.", words::count(rules.0.len(), "fixed rule")),
+        Device::Rules(rules) => {
+            format!(" It has {}.", words::count(rules.rules.len(), "fixed rule"))
+        }
         Device::Custom(_) => String::new(),
     });
     let does: String = does.collect();

@@ -201,7 +201,7 @@ impl Change {
                         Some(Edge::Open)
                     }
                     Edge::Firewall(_) => Some(Edge::Firewall(*filtering)),
-                    Edge::Open | Edge::UdpBlocked => None,
+                    Edge::Open | Edge::UdpBlocked | Edge::Tcp443Only => None,
                 })
             }
             Change::Mapping(node, mapping) => {

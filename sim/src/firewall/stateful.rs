@@ -1,26 +1,31 @@
 //! A stateful firewall: what leaves makes a pinhole for what answers. Nothing is translated.
+//!
+//! Follows RFC 6092's recommendations for UDP (§3.2.1), TCP (§3.3.1) and ICMP (§3.2.2). A
+//! datagram's pinhole lives on when something leaves through it; a TCP session when anything
+//! passes, as RFC 5382 §2.1 counts idleness.
 
-use std::collections::{HashMap, VecDeque};
-
-use rustc_hash::FxBuildHasher;
-
+use super::pinholes::Memory;
+use super::session::{MidStream, Session};
 use crate::address::{Endpoint, Family};
 use crate::behaviour::{Filtering, Lifetimes};
-use crate::middlebox::{Middlebox, Passage, Surroundings, Verdict};
-use crate::packet::{Packet, Transport};
+use crate::middlebox::{Middlebox, Passage, Surroundings, Verdict, Way};
+use crate::packet::{IcmpEcho, IcmpError, Packet, Protocol, TcpFlags, TcpSegment, Transport};
 use crate::time::Time;
 use crate::trace::DropReason;
 
 /// What a stateful firewall is told to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FirewallConfig {
-    /// How closely it looks at who answers.
+    /// How closely it looks at who answers, and at who opens a TCP connection.
     pub filtering: Filtering,
-    /// How long a pinhole stays open after the last packet went out through it.
+    /// How long a pinhole stays open: after the last datagram went out through it, after the last
+    /// segment of a connection.
     pub lifetimes: Lifetimes,
     /// The IP version it guards; `None` guards both. Beside a NAT that translates IPv4, a home
     /// router filters IPv6 alone (RFC 6092).
     pub family: Option<Family>,
+    /// What it does with outgoing segments of connections that it knows nothing of.
+    pub mid_stream: MidStream,
 }
 
 impl FirewallConfig {
@@ -31,18 +36,23 @@ impl FirewallConfig {
             filtering,
             lifetimes: Lifetimes::STANDARD,
             family: None,
+            mid_stream: MidStream::Loose,
         }
     }
 }
 
+/// Internal endpoint and what the filtering looks at of the remote one.
 type PinholeKey = (Endpoint, Endpoint);
 
 /// A stateful firewall at work.
 pub struct Firewall {
     config: FirewallConfig,
-    /// (internal endpoint, remote key) to closing time.
-    pinholes: HashMap<PinholeKey, Time, FxBuildHasher>,
-    aging: VecDeque<(Time, PinholeKey)>,
+    datagrams: Memory<PinholeKey, ()>,
+    echoes: Memory<PinholeKey, ()>,
+    /// Who may open a TCP connection to whom, where filtering looks at less than all.
+    contacts: Memory<PinholeKey, ()>,
+    /// By internal and remote endpoint.
+    sessions: Memory<(Endpoint, Endpoint), Session>,
 }
 
 impl Firewall {
@@ -50,8 +60,10 @@ impl Firewall {
     pub fn new(config: FirewallConfig) -> Self {
         Firewall {
             config,
-            pinholes: HashMap::default(),
-            aging: VecDeque::new(),
+            datagrams: Memory::new(),
+            echoes: Memory::new(),
+            contacts: Memory::new(),
+            sessions: Memory::new(),
         }
     }
 
@@ -65,52 +77,116 @@ impl Firewall {
         (internal, self.config.filtering.key(remote))
     }
 
-    fn is_open(&self, now: Time, internal: Endpoint, remote: Endpoint) -> bool {
-        self.pinholes
-            .get(&self.key(internal, remote))
-            .is_some_and(|closes| *closes > now)
-    }
-
-    fn open(&mut self, now: Time, key: PinholeKey) -> bool {
-        let closes = now + self.config.lifetimes.udp;
-        if let Some(known) = self.pinholes.get_mut(&key) {
-            let was_closed = *known <= now;
-            *known = closes;
-            return was_closed;
-        }
-        self.pinholes.insert(key, closes);
-        self.aging.push_back((closes, key));
-        self.clear_some(now);
-        true
-    }
-
-    /// Clears away up to two pinholes that closed long ago, oldest first.
-    fn clear_some(&mut self, now: Time) {
-        for _ in 0..2 {
-            let Some((due, key)) = self.aging.front().copied() else {
-                return;
-            };
-            if due > now {
-                return;
-            }
-            self.aging.pop_front();
-            match self.pinholes.get(&key).copied() {
-                Some(closes) if closes > now => self.aging.push_back((closes, key)),
-                _ => {
-                    self.pinholes.remove(&key);
+    /// A segment leaves. Returns whether that opened something; `None` refuses it.
+    fn segment_leaves(
+        &mut self,
+        now: Time,
+        (internal, remote): (Endpoint, Endpoint),
+        segment: &TcpSegment,
+    ) -> Option<bool> {
+        let opened = match self.follow(now, (internal, remote), Way::Out, segment) {
+            Some(()) => false,
+            None => {
+                let opens = segment.is_opening();
+                if !opens && self.config.mid_stream == MidStream::Strict {
+                    return None;
                 }
+                if segment.flags.contains(TcpFlags::RST) {
+                    // It ends something, and nobody will answer it.
+                    return Some(false);
+                }
+                self.begin(now, (internal, remote), Way::Out, segment);
+                true
             }
+        };
+        if self.config.filtering != Filtering::AddressAndPortDependent
+            && let Some((until, _)) = self.sessions.get_mut(now, &(internal, remote))
+        {
+            let (until, key) = (*until, self.key(internal, remote));
+            self.contacts.remember(now, key, until, ());
+        }
+        Some(opened)
+    }
+
+    /// Takes note of a segment of a known session, which lives on.
+    fn follow(
+        &mut self,
+        now: Time,
+        ends: (Endpoint, Endpoint),
+        way: Way,
+        segment: &TcpSegment,
+    ) -> Option<()> {
+        let (until, session) = self.sessions.get_mut(now, &ends)?;
+        // Only the inside begins anew between the same endpoints.
+        if way == Way::In && session.is_over() && segment.is_opening() {
+            return None;
+        }
+        session.follow(way, segment);
+        *until = now + session.lifetime(&self.config.lifetimes);
+        Some(())
+    }
+
+    fn begin(&mut self, now: Time, ends: (Endpoint, Endpoint), way: Way, segment: &TcpSegment) {
+        let session = Session::begin(way, segment);
+        let until = now + session.lifetime(&self.config.lifetimes);
+        self.sessions.remember(now, ends, until, session);
+    }
+
+    fn segment_enters(
+        &mut self,
+        now: Time,
+        (internal, remote): (Endpoint, Endpoint),
+        segment: &TcpSegment,
+    ) -> bool {
+        if let Some(()) = self.follow(now, (internal, remote), Way::In, segment) {
+            return true;
+        }
+        let welcome = segment.is_opening()
+            && self.config.filtering != Filtering::AddressAndPortDependent
+            && self.contacts.holds(now, &self.key(internal, remote));
+        if welcome {
+            self.begin(now, (internal, remote), Way::In, segment);
+        }
+        welcome
+    }
+
+    /// An error belongs to the packet that it quotes, whoever reports it.
+    fn is_related(&self, now: Time, error: &IcmpError) -> bool {
+        let (internal, remote) = (error.quoted_source, error.quoted_destination);
+        let key = self.key(internal, remote);
+        match error.quoted_protocol {
+            Protocol::Udp => self.datagrams.holds(now, &key),
+            Protocol::Tcp => self.sessions.holds(now, &(internal, remote)),
+            Protocol::Icmp => self.echoes.holds(now, &key),
         }
     }
 }
 
 impl Middlebox for Firewall {
     fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
-        if !self.guards(packet) || matches!(packet.transport, Transport::IcmpError(_)) {
+        if !self.guards(packet) {
             return Verdict::PASS;
         }
-        let key = self.key(packet.source, packet.destination);
-        let opened = self.open(around.now, key);
+        let (now, ends) = (around.now, (packet.source, packet.destination));
+        let key = self.key(ends.0, ends.1);
+        let lifetimes = &self.config.lifetimes;
+        let opened = match &packet.transport {
+            Transport::Udp => (self.datagrams).remember(now, key, now + lifetimes.udp, ()),
+            Transport::IcmpEcho(IcmpEcho {
+                is_reply: false, ..
+            }) => (self.echoes).remember(now, key, now + lifetimes.icmp_query, ()),
+            Transport::IcmpEcho(_) | Transport::IcmpError(_) => false,
+            Transport::Tcp(segment) => match self.segment_leaves(now, ends, segment) {
+                Some(opened) => opened,
+                None => {
+                    return Verdict::Drop(DropReason::OutOfState {
+                        node: around.node,
+                        internal: ends.0,
+                        remote: ends.1,
+                    });
+                }
+            },
+        };
         Verdict::Forward(Passage {
             mapped: false,
             opened,
@@ -121,14 +197,19 @@ impl Middlebox for Firewall {
         if !self.guards(packet) || self.config.filtering == Filtering::EndpointIndependent {
             return Verdict::PASS;
         }
-        // An error belongs to the packet it quotes, whoever reports it.
-        let (internal, remote) = match &packet.transport {
-            Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => {
-                (packet.destination, packet.source)
+        let now = around.now;
+        let (mut internal, mut remote) = (packet.destination, packet.source);
+        let key = self.key(internal, remote);
+        let is_open = match &packet.transport {
+            Transport::Udp => self.datagrams.holds(now, &key),
+            Transport::IcmpEcho(echo) => echo.is_reply && self.echoes.holds(now, &key),
+            Transport::Tcp(segment) => self.segment_enters(now, (internal, remote), segment),
+            Transport::IcmpError(error) => {
+                (internal, remote) = (error.quoted_source, error.quoted_destination);
+                self.is_related(now, error)
             }
-            Transport::IcmpError(error) => (error.quoted_source, error.quoted_destination),
         };
-        if self.is_open(around.now, internal, remote) {
+        if is_open {
             return Verdict::PASS;
         }
         let filtering = self.config.filtering;
@@ -149,7 +230,6 @@ mod tests {
     use super::*;
     use crate::engine::Stream;
     use crate::id::NodeId;
-    use crate::middlebox::Way;
     use crate::packet::Payload;
 
     fn packet(source: Endpoint, destination: Endpoint) -> Packet {
@@ -201,10 +281,9 @@ mod tests {
         }
         // A hundred are open.
         assert!(
-            firewall.pinholes.len() <= 300,
+            firewall.datagrams.len() <= 300,
             "{}",
-            firewall.pinholes.len()
+            firewall.datagrams.len()
         );
-        assert!(firewall.aging.len() <= 300, "{}", firewall.aging.len());
     }
 }

@@ -7,7 +7,7 @@ use petgraph::visit::EdgeRef;
 use super::{DeviceAtWork, Direction, Gateway, Internet, Node, Router};
 use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, RulesAtWork};
 use crate::host::Host;
 use crate::id::{LinkId, NodeId};
 use crate::link::Lane;
@@ -117,7 +117,7 @@ fn at_work(
                     DeviceAtWork::Nat(Nat::new(config.clone(), external.iter().copied()))
                 }
                 Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
-                Device::Rules(rules) => DeviceAtWork::Rules(rules.clone()),
+                Device::Rules(rules) => DeviceAtWork::Rules(RulesAtWork::new(rules.clone())),
                 Device::Custom(make) => DeviceAtWork::Custom(make()),
             };
             Node::Gateway(Box::new(Gateway {
@@ -240,8 +240,16 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
         }
     };
     for device in devices {
-        let Device::Nat(config) = device else {
-            continue;
+        let config = match device {
+            Device::Nat(config) => config,
+            Device::Rules(rules) => {
+                let firewall = name();
+                rules
+                    .check()
+                    .map_err(|error| BuildError::Rules { firewall, error })?;
+                continue;
+            }
+            Device::Firewall(_) | Device::Custom(_) => continue,
         };
         if plan.graph[EdgeIndex::new(outside.index())]
             .addresses

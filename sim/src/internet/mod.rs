@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
-use crate::firewall::{Firewall, Rules};
+use crate::firewall::{Firewall, RulesAtWork};
 use crate::host::tcp::{Buffers, Place};
 use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
 use crate::id::{DirectionId, NodeId};
@@ -145,7 +145,7 @@ struct Gateway {
 enum DeviceAtWork {
     Nat(Nat),
     Firewall(Firewall),
-    Rules(Rules),
+    Rules(RulesAtWork),
     Custom(Box<dyn Middlebox>),
 }
 

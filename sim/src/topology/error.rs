@@ -1,6 +1,7 @@
 //! Plans that make no sense.
 
 use crate::address::Address;
+use crate::firewall::RuleError;
 
 /// Why a plan could not be built. Every variant names the nodes to look at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +60,14 @@ pub enum BuildError {
         start: u16,
         /// Where it ends.
         end: u16,
+    },
+    /// A firewall's rules make no sense.
+    #[error("firewall {firewall:?}: {error}")]
+    Rules {
+        /// The gateway.
+        firewall: String,
+        /// What is wrong with which rule.
+        error: RuleError,
     },
     /// A host has no link.
     #[error("host {host:?} is connected to nothing")]

@@ -14,8 +14,12 @@ pub enum Edge {
     Firewall(Filtering),
     /// A NAT. `nat:M/F`.
     Nat(Mapping, Filtering),
-    /// Public addresses behind a firewall that lets no UDP cross. `udp-blocked`.
+    /// Public addresses behind a firewall that lets no UDP cross, but TCP that the inside opens.
+    /// `udp-blocked`.
     UdpBlocked,
+    /// Public addresses behind a firewall that lets the inside open TCP connections to port 443,
+    /// and nothing else cross. `tcp-443-only`.
+    Tcp443Only,
 }
 
 /// A network's kind: its edges, from the inside out.
@@ -84,7 +88,7 @@ impl Kind {
 
     /// Whether UDP crosses every edge.
     pub fn passes_udp(&self) -> bool {
-        !self.0.contains(&Edge::UdpBlocked)
+        !self.0.contains(&Edge::UdpBlocked) && !self.0.contains(&Edge::Tcp443Only)
     }
 }
 
@@ -94,8 +98,8 @@ pub enum ParseKindError {
     /// No edge is called that.
     #[error(
         "no kind of network is called {text:?}; there are open, firewall:adf, firewall:apdf, \
-         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, and udp-blocked; \
-         several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
+         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked and \
+         tcp-443-only; several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
     )]
     Unknown {
         /// The edge that nobody knows.
@@ -116,6 +120,7 @@ impl FromStr for Edge {
         let parse = || match text.split_once(':') {
             None if text == "open" => Some(Edge::Open),
             None if text == "udp-blocked" => Some(Edge::UdpBlocked),
+            None if text == "tcp-443-only" => Some(Edge::Tcp443Only),
             Some(("firewall", filtering)) => match filtering.parse().ok()? {
                 // A firewall that lets everything in is `open`, and is called so.
                 Filtering::EndpointIndependent => None,
@@ -155,6 +160,7 @@ impl fmt::Display for Edge {
             Edge::Firewall(filtering) => write!(f, "firewall:{filtering}"),
             Edge::Nat(mapping, filtering) => write!(f, "nat:{mapping}/{filtering}"),
             Edge::UdpBlocked => f.write_str("udp-blocked"),
+            Edge::Tcp443Only => f.write_str("tcp-443-only"),
         }
     }
 }
@@ -182,6 +188,9 @@ mod tests {
         for kind in kinds {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
+        let hotel: Kind = "nat:eim/apdf>tcp-443-only".parse().unwrap();
+        assert_eq!(hotel.to_string(), "nat:eim/apdf>tcp-443-only");
+        assert!(!hotel.passes_udp() && hotel.translates());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::{AddressPlan, Device, Edge, Kind, Topology};
 use crate::address::{Address, Family, Prefix};
 use crate::behaviour::Filtering;
-use crate::firewall::{FirewallConfig, Rule, Rules};
+use crate::firewall::{FirewallConfig, Rules};
 use crate::id::{LinkId, NodeId};
 use crate::link::Link;
 use crate::nat::{FilterMemory, Hairpinning, NatConfig};
@@ -216,7 +216,8 @@ fn devices(edge: Edge, options: &SiteOptions) -> Vec<Device> {
     let mut devices = match edge {
         Edge::Open => Vec::new(),
         Edge::Firewall(filtering) => return vec![Device::Firewall(FirewallConfig::new(filtering))],
-        Edge::UdpBlocked => vec![Device::Rules(Rules(vec![Rule::deny_udp()]))],
+        Edge::UdpBlocked => vec![Device::Rules(Rules::udp_blocked())],
+        Edge::Tcp443Only => vec![Device::Rules(Rules::tcp_443_only())],
         Edge::Nat(mapping, filtering) => vec![Device::Nat(NatConfig {
             hairpinning: options.hairpinning,
             filter_memory: options.filter_memory,
@@ -237,7 +238,7 @@ fn devices(edge: Edge, options: &SiteOptions) -> Vec<Device> {
 fn edge_name(site: &str, edges: &[Edge], place: usize) -> String {
     let word = |edge: &Edge| match edge {
         Edge::Open => "router",
-        Edge::Firewall(_) | Edge::UdpBlocked => "firewall",
+        Edge::Firewall(_) | Edge::UdpBlocked | Edge::Tcp443Only => "firewall",
         Edge::Nat(..) => "nat",
     };
     let mine = word(&edges[place]);
