@@ -13,6 +13,6 @@ mod lone_host;
 
 pub use stun::{StunCounters, StunServer};
 pub use turn::{
-    ClientTransport, PeerRules, Traffic, TurnConfig, TurnConfigError, TurnCounters, TurnServer,
-    TurnTraffic,
+    ClientTransport, LostFraming, PeerRules, SecureServer, SecurityFailure, StreamFraming,
+    StreamSecurity, Traffic, TurnConfig, TurnConfigError, TurnCounters, TurnServer, TurnTraffic,
 };

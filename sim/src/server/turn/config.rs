@@ -24,8 +24,11 @@ pub struct TurnConfig {
     pub realm: String,
     /// Who may allocate, with their passwords: the long-term credentials.
     pub users: Vec<(String, String)>,
-    /// The UDP port it listens on, on all addresses of its host.
-    pub port: u16,
+    /// The UDP port it listens on, on all addresses of its host; `None` for no UDP.
+    pub udp_port: Option<u16>,
+    /// The TCP port, likewise. TLS has a port of its own:
+    /// [`TurnServer::with_tls`](super::TurnServer::with_tls).
+    pub tcp_port: Option<u16>,
     /// The ports of relayed addresses. RFC 8656 §7.2 recommends the ephemeral ones.
     pub relay_ports: RangeInclusive<u16>,
     /// How many allocations one user may hold. One more is refused with 486 (Allocation Quota
@@ -42,12 +45,13 @@ pub struct TurnConfig {
 }
 
 impl TurnConfig {
-    /// A server on port 3478 without users or quotas, whose nonces live an hour.
+    /// A server on UDP and TCP port 3478 without users or quotas, whose nonces live an hour.
     pub fn new(realm: &str) -> Self {
         TurnConfig {
             realm: realm.to_owned(),
             users: Vec::new(),
-            port: 3478,
+            udp_port: Some(3478),
+            tcp_port: Some(3478),
             relay_ports: 49_152..=65_535,
             allocations_per_user: None,
             allocations: None,

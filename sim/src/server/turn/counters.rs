@@ -7,9 +7,31 @@ use std::collections::BTreeMap;
 pub enum ClientTransport {
     /// Over UDP.
     Udp,
+    /// Over TCP.
+    Tcp,
+    /// Over TLS on TCP.
+    Tls,
 }
 
-/// Datagrams and the bytes of their payloads; what IP and UDP put around them isn't counted.
+impl ClientTransport {
+    /// All of them.
+    pub const ALL: [ClientTransport; 3] = [
+        ClientTransport::Udp,
+        ClientTransport::Tcp,
+        ClientTransport::Tls,
+    ];
+
+    const fn index(self) -> usize {
+        match self {
+            ClientTransport::Udp => 0,
+            ClientTransport::Tcp => 1,
+            ClientTransport::Tls => 2,
+        }
+    }
+}
+
+/// Datagrams and the bytes of their payloads; what IP and UDP put around them isn't counted. Over
+/// TCP and TLS: TURN messages and their bytes, without padding and records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {
     /// How many datagrams.
@@ -37,6 +59,9 @@ pub struct TurnTraffic {
     pub peer_in: Traffic,
     /// From relayed addresses to peers.
     pub peer_out: Traffic,
+    /// From peers, let in by a permission, and dropped because the client reads its stream too
+    /// slowly.
+    pub overflow: Traffic,
 }
 
 /// What a [`TurnServer`](super::TurnServer) did.
@@ -48,22 +73,21 @@ pub struct TurnCounters {
     pub active: u32,
     /// Error responses sent, by their code (RFC 8656 §19).
     pub errors: BTreeMap<u16, u64>,
-    /// Datagrams that came to nothing: no TURN, no permission, a peer that the rules deny.
+    /// Datagrams that came to nothing: no TURN, no permission, a peer that the rules deny. And
+    /// streams that ended in what is no TURN or no TLS.
     pub rejected: u64,
-    pub(super) udp: TurnTraffic,
+    /// TCP connections accepted, with TLS or without.
+    pub connections: u64,
+    traffic: [TurnTraffic; 3],
 }
 
 impl TurnCounters {
     /// The traffic of the clients that came over `transport`.
     pub fn traffic(&self, transport: ClientTransport) -> TurnTraffic {
-        match transport {
-            ClientTransport::Udp => self.udp,
-        }
+        self.traffic[transport.index()]
     }
 
     pub(super) fn traffic_mut(&mut self, transport: ClientTransport) -> &mut TurnTraffic {
-        match transport {
-            ClientTransport::Udp => &mut self.udp,
-        }
+        &mut self.traffic[transport.index()]
     }
 }

@@ -1,24 +1,36 @@
-//! A TURN server (RFC 8656) over UDP, with long-term credentials.
+//! A TURN server (RFC 8656) over UDP, TCP and TLS, with long-term credentials.
 //!
 //! Authentication, allocations, permissions, channels and their lifetimes are `turn-server-proto`'s.
 //! This program gives it sockets and time, and adds what it leaves out: quotas (486), peer rules
-//! (403), EVEN-PORT, answers to retransmitted Allocate requests, Binding requests, and a watch over
-//! channel numbers. What it doesn't do: reservation tokens (508), DONT-FRAGMENT, mobility, TCP
-//! allocations (RFC 6062).
+//! (403), EVEN-PORT, answers to retransmitted Allocate requests, Binding requests, a watch over
+//! channel numbers, and streams. What it doesn't do: reservation tokens (508), DONT-FRAGMENT,
+//! mobility, TCP allocations (RFC 6062), DTLS.
 //!
 //! ```text
-//!   client ──datagram──▶ listener ──▶ inspected ──▶ crate ──▶ relay socket ──▶ peer
-//!   client ◀──datagram── listener ◀──────────────── crate ◀── relay socket ◀── peer
+//!   client ──datagram──▶ listener ────────────────▶ inspected ──▶ crate ──▶ relay socket ──▶ peer
+//!          ──stream────▶ listener ─[TLS]─▶ framing ──▶ ⏶
+//!   client ◀──datagram or stream── listener ◀──────────────────── crate ◀── relay socket ◀── peer
 //! ```
 //!
-//! A *listener* is one address that clients come to, with one instance of the crate's server behind
-//! it. Users, quotas, rules and relay sockets are common to all listeners.
+//! A *listener* is one address and transport that clients come to. Users, quotas, rules and relay
+//! sockets are common to all listeners. Every client, which is a 5-tuple, has an instance of the
+//! crate's server of its own: see [`clients`].
+//!
+//! Over a stream the connection is part of the 5-tuple: when it ends, so does the allocation. A
+//! client that reads slowly loses data, not control; one that allocates nothing for 30 s is cut
+//! off; bytes that are no TURN message end the connection, for the next message can't be found.
 
+mod allocation;
+mod clients;
 mod config;
+mod connection;
 mod counters;
+mod framing;
 mod icmp;
 mod relay;
 mod request;
+mod security;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -27,25 +39,27 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use stun_types::attribute::ErrorCode;
-use stun_types::message::{BINDING, Message, MessageClass, TransactionId};
-use turn_server_proto::api::{SocketAllocateError, TurnServerApi, TurnServerPollRet};
-use turn_server_proto::server::TurnServer as Core;
+use stun_types::message::{BINDING, Message, MessageClass};
+use turn_server_proto::api::{TurnServerApi, TurnServerPollRet};
 use turn_server_proto::stun::agent::Transmit;
 use turn_server_proto::types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, SEND};
 use turn_server_proto::types::prelude::DelayedTransmitBuild;
-use turn_server_proto::types::{AddressFamily, Instant, TransportType};
+use turn_server_proto::types::{Instant, TransportType};
 
 use super::stun::{self, parse};
-use crate::address::{Address, Endpoint, Family};
+use crate::address::Endpoint;
 use crate::host::{BindError, Input, Io, Program};
 use crate::time::Time;
 
 pub use config::{PeerRules, TurnConfig, TurnConfigError};
 pub use counters::{ClientTransport, Traffic, TurnCounters, TurnTraffic};
-use request::{UserId, Users, Wishes, error_code};
+pub use framing::{LostFraming, StreamFraming};
+pub use security::{SecureServer, SecurityFailure, StreamSecurity};
 
-/// How long the crate keeps a channel that isn't bound again (RFC 8656 §12).
-const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+use clients::{ClientKey, Clients};
+use connection::Room;
+use request::{Users, Wishes, error_code};
+use streams::Streams;
 
 /// The crate may ask to be polled now, again and again, until time passes.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -64,12 +78,13 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct TurnServer {
     config: TurnConfig,
+    tls: Option<(u16, Box<dyn SecureServer>)>,
     users: Users,
     listeners: Vec<Listener>,
     /// Whose a relayed address is. Never iterated, so its order shows nowhere.
     relays: FxHashMap<Endpoint, ClientKey>,
-    /// The clients that hold allocations. Never iterated either.
-    sessions: FxHashMap<ClientKey, Session>,
+    clients: Clients,
+    streams: Streams,
     counters: TurnCounters,
     buffer: Vec<u8>,
     bind_error: Option<BindError>,
@@ -80,57 +95,10 @@ pub struct TurnServer {
 struct Listener {
     transport: ClientTransport,
     local: SocketAddr,
-    /// Made when the first client comes: a key for each user takes microseconds.
-    core: Option<Box<Core>>,
-    sessions: u32,
-    /// When the crate wants to be polled.
-    deadline: Option<Time>,
-}
-
-impl Listener {
-    fn core(&mut self, config: &TurnConfig) -> &mut Core {
-        self.core.get_or_insert_with(|| {
-            let transport = match self.transport {
-                ClientTransport::Udp => TransportType::Udp,
-            };
-            let mut core = Core::new(transport, self.local, config.realm.clone());
-            core.set_nonce_expiry_duration(config.nonce_lifetime);
-            for (name, password) in &config.users {
-                core.add_user(name.clone(), password.clone());
-            }
-            Box::new(core)
-        })
-    }
-}
-
-/// A client's 5-tuple: which listener, and the client's address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct ClientKey {
-    listener: usize,
-    client: Endpoint,
-}
-
-/// What is kept of a client with an allocation beside what the crate keeps.
-#[derive(Debug)]
-struct Session {
-    user: UserId,
-    relays: Vec<Endpoint>,
-    /// Which Allocate request made it, and the response.
-    transaction: TransactionId,
-    response: Vec<u8>,
-    channels: Vec<Channel>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Channel {
-    number: u16,
-    peer: SocketAddr,
-    expires: Time,
 }
 
 /// A request under way through the crate.
 struct Pending<'a> {
-    key: ClientKey,
     message: &'a Message<'a>,
     wishes: &'a Wishes,
 }
@@ -146,13 +114,23 @@ impl TurnServer {
         Ok(TurnServer {
             users: Users::new(&config),
             config,
+            tls: None,
             listeners: Vec::new(),
             relays: FxHashMap::default(),
-            sessions: FxHashMap::default(),
+            clients: Clients::default(),
+            streams: Streams::default(),
             counters: TurnCounters::default(),
             buffer: Vec::new(),
             bind_error: None,
         })
+    }
+
+    /// The same, listening for TLS on this TCP port too: 443 where only the web's ports are open,
+    /// 5349 by the book (RFC 8656 §6). Goes before the server is attached.
+    #[must_use]
+    pub fn with_tls(mut self, port: u16, security: impl SecureServer + 'static) -> Self {
+        self.tls = Some((port, Box::new(security)));
+        self
     }
 
     /// What it did so far.
@@ -166,25 +144,34 @@ impl TurnServer {
     }
 
     fn start(&mut self, io: &mut Io<'_>) {
-        if let Err(error) = io.bind(self.config.port) {
-            self.bind_error = Some(error);
-            return;
-        }
-        for address in io.addresses() {
-            let local = SocketAddr::new(address.into(), self.config.port);
-            let transport = ClientTransport::Udp;
-            self.listeners.push(Listener {
-                transport,
-                local,
-                core: None,
-                sessions: 0,
-                deadline: None,
-            });
+        let tls = self.tls.as_ref().map(|(port, _)| *port);
+        let ports = [self.config.udp_port, self.config.tcp_port, tls];
+        for (transport, port) in ClientTransport::ALL.into_iter().zip(ports) {
+            let Some(port) = port else { continue };
+            let bound = match transport {
+                ClientTransport::Udp => io.bind(port),
+                ClientTransport::Tcp | ClientTransport::Tls => io.tcp_listen(port),
+            };
+            if let Err(error) = bound {
+                self.bind_error = Some(error);
+                continue;
+            }
+            for address in io.addresses() {
+                let local = SocketAddr::new(address.into(), port);
+                self.listeners.push(Listener { transport, local });
+            }
         }
     }
 
-    /// A datagram from a client.
-    fn client_datagram(
+    /// The listener at an address: the one for datagrams, or the one for streams.
+    fn listener(&self, local: SocketAddr, datagrams: bool) -> Option<usize> {
+        self.listeners.iter().position(|listener| {
+            listener.local == local && (listener.transport == ClientTransport::Udp) == datagrams
+        })
+    }
+
+    /// A datagram from a client, or a message from its stream.
+    fn client_message(
         &mut self,
         now: Time,
         key: ClientKey,
@@ -227,9 +214,9 @@ impl TurnServer {
         io: &mut Io<'_>,
     ) {
         // The crate forgets what has expired only when polled.
-        self.settle(now, key.listener, None, io);
+        self.settle(now, key, None, io);
         if message.method() == ALLOCATE
-            && let Some(session) = self.sessions.get(&key)
+            && let Some(session) = self.clients.session_mut(key)
             && session.transaction == message.transaction_id()
         {
             // RFC 8656 §7.2: the response got lost. The crate would answer 437.
@@ -241,6 +228,22 @@ impl TurnServer {
             Verdict::Pass => self.run(now, key, message, message.as_bytes(), &wishes, io),
             Verdict::Answer(response) => self.send_to_client(key, &response, io),
         }
+    }
+
+    /// Hands a request to the crate.
+    fn ask(
+        &mut self,
+        now: Time,
+        key: ClientKey,
+        message: &Message<'_>,
+        bytes: &[u8],
+    ) -> Option<Vec<u8>> {
+        let local = self.listeners[key.listener].local;
+        let (config, users) = (&self.config, &self.users);
+        let client = self.clients.meet(now, key, local, message, config, users);
+        let transmit = Transmit::new(bytes, TransportType::Udp, key.client.into(), local);
+        let answer = client.core.recv(transmit, instant(now))?;
+        Some(answer.data.build())
     }
 
     /// Looks for what the crate would grant and must not.
@@ -265,13 +268,8 @@ impl TurnServer {
             // The crate finds the same, and answers 401.
             return Verdict::Pass;
         };
-        let local = self.listeners[key.listener].local;
         let probe = signing.probe(message);
-        let transmit = Transmit::new(&probe[..], TransportType::Udp, key.client.into(), local);
-        let answer = self.listeners[key.listener]
-            .core(&self.config)
-            .recv(transmit, instant(now));
-        match answer.map(|answer| answer.data.build()) {
+        match self.ask(now, key, message, &probe) {
             // 400: the sender is in order, and asked for nothing. A taken channel deserves that
             // (RFC 8656 §12.2), a denied peer 403 (§10.2, §12.2).
             Some(response) if denied && error_code(&response) == Some(ErrorCode::BAD_REQUEST) => {
@@ -282,7 +280,7 @@ impl TurnServer {
         }
     }
 
-    /// Hands a request to the crate and sends what it answers.
+    /// Hands a request to the crate, sends what it answers and does what it wants done.
     fn run(
         &mut self,
         now: Time,
@@ -292,60 +290,45 @@ impl TurnServer {
         wishes: &Wishes,
         io: &mut Io<'_>,
     ) {
-        let local = self.listeners[key.listener].local;
-        let transmit = Transmit::new(bytes, TransportType::Udp, key.client.into(), local);
-        let answer = self.listeners[key.listener]
-            .core(&self.config)
-            .recv(transmit, instant(now));
-        if let Some(answer) = answer {
-            let response = answer.data.build();
+        if let Some(response) = self.ask(now, key, message, bytes) {
             if message.method() == CHANNEL_BIND && error_code(&response).is_none() {
                 self.note_channel(now, key, wishes);
             }
             self.send_to_client(key, &response, io);
         }
-        self.settle(
-            now,
-            key.listener,
-            Some(Pending {
-                key,
-                message,
-                wishes,
-            }),
-            io,
-        );
+        self.settle(now, key, Some(Pending { message, wishes }), io);
     }
 
     /// Does what the crate asks for: opens and closes relay sockets, sends its answers.
-    fn settle(&mut self, now: Time, index: usize, pending: Option<Pending<'_>>, io: &mut Io<'_>) {
-        let due = self.listeners[index]
-            .deadline
-            .is_some_and(|deadline| deadline <= now);
+    fn settle(&mut self, now: Time, key: ClientKey, pending: Option<Pending<'_>>, io: &mut Io<'_>) {
+        let due = self.clients.deadline(key).is_some_and(|when| when <= now);
         if pending.is_none() && !due {
             return;
         }
         let mut families = Vec::new();
         let mut quota_reached = false;
         let wait = loop {
-            match self.listeners[index].core(&self.config).poll(instant(now)) {
+            let Some(client) = self.clients.get_mut(key) else {
+                return;
+            };
+            match client.core.poll(instant(now)) {
                 TurnServerPollRet::AllocateSocket { family, .. } => families.push(family),
                 TurnServerPollRet::SocketClose { listen_addr, .. } => {
-                    self.close_relay(listen_addr.into(), io);
+                    self.close_relay(now, listen_addr.into(), io);
                 }
-                // These come of TCP allocations (RFC 6062), which are refused over UDP.
+                // These come of TCP allocations (RFC 6062), which are refused.
                 TurnServerPollRet::TcpConnect { .. } | TurnServerPollRet::TcpClose { .. } => {}
                 TurnServerPollRet::WaitUntil(until) => match &pending {
                     Some(pending) if !families.is_empty() => {
                         let asked = std::mem::take(&mut families);
-                        quota_reached |= self.allocate(now, pending, &asked, io);
+                        quota_reached |= self.allocate(now, key, pending, &asked, io);
                     }
                     _ => break until,
                 },
             }
         };
-        while let Some(transmit) = self.listeners[index]
-            .core(&self.config)
-            .poll_transmit(instant(now))
+        while let Some(client) = self.clients.get_mut(key)
+            && let Some(transmit) = client.core.poll_transmit(instant(now))
         {
             let Some(pending) = &pending else { continue };
             let mut response = transmit.data;
@@ -357,143 +340,38 @@ impl TurnServer {
                     response = signing.error(pending.message, code);
                 }
             }
-            if let Some(session) = self.sessions.get_mut(&pending.key) {
+            if let Some(session) = self.clients.session_mut(key) {
                 session.response.clone_from(&response);
             }
-            self.send_to_client(pending.key, &response, io);
+            self.send_to_client(key, &response, io);
         }
-        // Without allocations nothing can expire, and an idle server must not keep a run alive.
+        // Without an allocation nothing can expire, and an idle server must not keep a run alive.
         let until = Time::from_nanos(u64::try_from(wait.as_nanos()).unwrap_or(0));
-        let listener = &mut self.listeners[index];
-        listener.deadline = (listener.sessions > 0).then(|| until.max(now + SHORTEST_WAIT));
+        let allocated = self.clients.session_mut(key).is_some();
+        let deadline = allocated.then(|| until.max(now + SHORTEST_WAIT));
+        self.clients.set_deadline(key, deadline);
     }
 
-    /// Answers the crate's request for relay sockets. Returns whether the user's quota forbids it.
-    fn allocate(
-        &mut self,
-        now: Time,
-        pending: &Pending<'_>,
-        families: &[AddressFamily],
-        io: &mut Io<'_>,
-    ) -> bool {
-        let Pending {
-            key,
-            message,
-            wishes,
-        } = *pending;
-        let user = self.users.claimed(message);
-        let held = user.map_or(0, |user| *self.users.allocations(user));
-        let quota_reached = self
-            .config
-            .allocations_per_user
-            .is_some_and(|quota| held >= quota);
-        let full = self
-            .config
-            .allocations
-            .is_some_and(|quota| self.counters.active >= quota);
-        let refused = user.is_none() || quota_reached || full || wishes.reservation;
-        let mut sockets: Vec<_> = families
-            .iter()
-            .map(|family| {
-                let socket = if refused {
-                    Err(SocketAllocateError::InsufficientCapacity)
-                } else {
-                    self.bind_relay(key.listener, *family, wishes.even_port, io)
-                };
-                (*family, socket)
-            })
-            .collect();
-        // Of two families, the crate keeps both or none of the sockets as it is told of the last.
-        sockets.sort_by_key(|(_, socket)| socket.is_ok());
-        let relays: Vec<Endpoint> = sockets
-            .iter()
-            .filter_map(|(_, socket)| Some((*socket).ok()?.into()))
-            .collect();
-        let listener = &mut self.listeners[key.listener];
-        let local = listener.local;
-        for (family, socket) in sockets {
-            listener.core(&self.config).allocated_socket(
-                TransportType::Udp,
-                local,
-                key.client.into(),
-                TransportType::Udp,
-                family,
-                socket,
-                instant(now),
-            );
-        }
-        if let (Some(user), false) = (user, relays.is_empty()) {
-            listener.sessions += 1;
-            *self.users.allocations(user) += 1;
-            self.counters.allocations += 1;
-            self.counters.active += 1;
-            self.relays.extend(relays.iter().map(|relay| (*relay, key)));
-            let session = Session {
-                user,
-                relays,
-                transaction: message.transaction_id(),
-                response: Vec::new(),
-                channels: Vec::new(),
-            };
-            self.sessions.insert(key, session);
-        }
-        quota_reached
-    }
-
-    /// Binds a relay socket to a random free port of the range. Its address is the one that the
-    /// client came to, where that is of the right family.
-    fn bind_relay(
-        &self,
-        listener: usize,
-        family: AddressFamily,
-        even: bool,
-        io: &mut Io<'_>,
-    ) -> Result<SocketAddr, SocketAllocateError> {
-        let family = match family {
-            AddressFamily::IPV4 => Family::V4,
-            AddressFamily::IPV6 => Family::V6,
-        };
-        let local = Address::from(self.listeners[listener].local.ip());
-        let address = if local.family() == family {
-            Some(local)
-        } else {
-            io.address(family)
-        };
-        let address = address.ok_or(SocketAllocateError::AddressFamilyNotSupported)?;
-        let first = u64::from(*self.config.relay_ports.start());
-        let count = self.config.relay_ports.len() as u64;
-        let start = io.random().below(count);
-        (0..count)
-            .map(|step| (first + (start + step) % count) as u16)
-            .filter(|port| !even || port % 2 == 0)
-            .find_map(|port| io.bind_to(SocketAddr::new(address.into(), port)).ok())
-            .ok_or(SocketAllocateError::InsufficientCapacity)
-    }
-
-    fn close_relay(&mut self, relay: Endpoint, io: &mut Io<'_>) {
-        io.close(relay.into());
-        let Some(key) = self.relays.remove(&relay) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        session.relays.retain(|other| *other != relay);
-        if session.relays.is_empty() {
-            let user = session.user;
-            self.sessions.remove(&key);
-            self.listeners[key.listener].sessions -= 1;
-            *self.users.allocations(user) -= 1;
-            self.counters.active -= 1;
-        }
-    }
-
+    /// Sends what isn't a peer's data: it is never dropped for want of room.
     fn send_to_client(&mut self, key: ClientKey, bytes: &[u8], io: &mut Io<'_>) {
         if let Some(code) = error_code(bytes) {
             *self.counters.errors.entry(code).or_default() += 1;
         }
-        io.send(self.listeners[key.listener].local, key.client.into(), bytes);
-        self.traffic(key.listener).client_out.count(bytes.len());
+        if self.transmit(key, bytes, io) == Room::Enough {
+            self.traffic(key.listener).client_out.count(bytes.len());
+        }
+    }
+
+    /// Sends a message to a client, over what it came by.
+    fn transmit(&mut self, key: ClientKey, bytes: &[u8], io: &mut Io<'_>) -> Room {
+        let listener = &self.listeners[key.listener];
+        match listener.transport {
+            ClientTransport::Udp => {
+                io.send(listener.local, key.client.into(), bytes);
+                Room::Enough
+            }
+            ClientTransport::Tcp | ClientTransport::Tls => self.streams.send(key, bytes, io),
+        }
     }
 
     fn traffic(&mut self, listener: usize) -> &mut TurnTraffic {
@@ -501,36 +379,16 @@ impl TurnServer {
             .traffic_mut(self.listeners[listener].transport)
     }
 
-    /// RFC 8656 §12.2: a channel number that is bound to another peer can't be bound. The crate
-    /// checks only the other way round, and would send one peer's data to the other.
-    fn channel_is_taken(&self, now: Time, key: ClientKey, wishes: &Wishes) -> bool {
-        let Some(session) = self.sessions.get(&key) else {
-            return false;
-        };
-        session.channels.iter().any(|channel| {
-            Some(channel.number) == wishes.channel
-                && wishes.peers.last() != Some(&channel.peer)
-                && channel.expires >= now
-        })
-    }
-
-    fn note_channel(&mut self, now: Time, key: ClientKey, wishes: &Wishes) {
-        let (Some(session), Some(number), Some(peer)) = (
-            self.sessions.get_mut(&key),
-            wishes.channel,
-            wishes.peers.last(),
-        ) else {
-            return;
-        };
-        session
-            .channels
-            .retain(|channel| channel.number != number && channel.expires >= now);
-        let expires = now + CHANNEL_LIFETIME;
-        session.channels.push(Channel {
-            number,
-            peer: *peer,
-            expires,
-        });
+    /// Lets those clients have their turn whose time has come.
+    fn wake(&mut self, now: Time, io: &mut Io<'_>) {
+        while let Some((when, key)) = self.clients.next_deadline()
+            && when <= now
+        {
+            self.settle(now, key, None, io);
+        }
+        while let Some(key) = self.streams.out_of_patience(now) {
+            self.hang_up(now, key, io);
+        }
     }
 }
 
@@ -554,13 +412,9 @@ impl Program for TurnServer {
                 } else if let Some(key) = self.relays.get(&local).copied() {
                     let (relay, peer) = (datagram.local, datagram.remote);
                     self.peer_datagram(now, key, relay, peer, datagram.payload, io)
-                } else if let Some(listener) = self
-                    .listeners
-                    .iter()
-                    .position(|listener| listener.local == datagram.local)
-                {
+                } else if let Some(listener) = self.listener(datagram.local, true) {
                     let key = ClientKey { listener, client };
-                    self.client_datagram(now, key, datagram.payload, io)
+                    self.client_message(now, key, datagram.payload, io)
                 } else {
                     Err("no TURN socket")
                 };
@@ -569,11 +423,8 @@ impl Program for TurnServer {
                     io.reject(why);
                 }
             }
-            Input::Wake => {
-                for index in 0..self.listeners.len() {
-                    self.settle(now, index, None, io);
-                }
-            }
+            Input::Tcp { stream, event } => self.stream_event(now, stream, event, io),
+            Input::Wake => self.wake(now, io),
             Input::Unreachable {
                 local,
                 remote,
@@ -583,12 +434,9 @@ impl Program for TurnServer {
             }
             Input::Tcp { .. } | Input::Message { .. } => {}
         }
-        io.wake_at(
-            self.listeners
-                .iter()
-                .filter_map(|listener| listener.deadline)
-                .min(),
-        );
+        let client = self.clients.next_deadline().map(|(when, _)| when);
+        let stream = self.streams.next_deadline();
+        io.wake_at(client.into_iter().chain(stream).min());
     }
 }
 

@@ -8,7 +8,7 @@ use turn_server_proto::types::prelude::DelayedTransmitBuild;
 use turn_server_proto::types::transmit::TransmitBuild;
 use turn_server_proto::types::{AddressFamily, TransportType};
 
-use super::{ClientKey, TurnServer, icmp, instant};
+use super::{ClientKey, Room, TurnServer, icmp, instant};
 use crate::address::{Address, Endpoint, Family};
 use crate::host::Io;
 use crate::packet::{IcmpErrorKind, LARGEST_UDP_PAYLOAD};
@@ -23,16 +23,11 @@ impl TurnServer {
         payload: &[u8],
         io: &mut Io<'_>,
     ) -> Result<(), &'static str> {
-        let listener = &mut self.listeners[key.listener];
-        let transmit = Transmit::new(
-            payload,
-            TransportType::Udp,
-            key.client.into(),
-            listener.local,
-        );
-        let out = listener
-            .core(&self.config)
-            .recv(transmit, instant(now))
+        let local = self.listeners[key.listener].local;
+        let transmit = Transmit::new(payload, TransportType::Udp, key.client.into(), local);
+        let client = self.clients.get_mut(key);
+        let out = client
+            .and_then(|client| client.core.recv(transmit, instant(now)))
             .ok_or("data for a peer without channel or permission")?;
         if !self.may_reach(out.to) {
             return Err("data for a peer that the rules deny");
@@ -60,18 +55,21 @@ impl TurnServer {
         if !self.may_reach(peer) {
             return Err("data from a peer that the rules deny");
         }
-        let listener = &mut self.listeners[key.listener];
         let transmit = Transmit::new(payload, TransportType::Udp, peer, relay);
-        let out = listener
-            .core(&self.config)
-            .recv(transmit, instant(now))
+        let client = self.clients.get_mut(key);
+        let out = client
+            .and_then(|client| client.core.recv(transmit, instant(now)))
             .ok_or("data from a peer without permission")?;
-        let data = built(out, &mut self.buffer)?;
-        io.send(listener.local, key.client.into(), data);
-        let length = data.len();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let room = built(out, &mut buffer).map(|data| (self.transmit(key, data, io), data.len()));
+        self.buffer = buffer;
+        let (room, length) = room?;
         let traffic = self.traffic(key.listener);
         traffic.peer_in.count(payload.len());
-        traffic.client_out.count(length);
+        match room {
+            Room::Enough => traffic.client_out.count(length),
+            Room::None => traffic.overflow.count(length),
+        }
         Ok(())
     }
 
@@ -93,8 +91,10 @@ impl TurnServer {
         };
         let mut buffer = icmp::buffer();
         let bytes = icmp::error(kind, relay, peer, &mut buffer);
-        let core = self.listeners[key.listener].core(&self.config);
-        if let Some(out) = core.recv_icmp(family, bytes, instant(now)) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        if let Some(out) = client.core.recv_icmp(family, bytes, instant(now)) {
             self.send_to_client(key, &out.data, io);
         }
     }

@@ -65,6 +65,13 @@ impl Wishes {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct UserId(usize);
 
+impl UserId {
+    /// The user's place in the configuration.
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Who may use the server.
 #[derive(Debug)]
 pub(super) struct Users {

@@ -6,6 +6,7 @@ mod garbage;
 use stun_types::attribute::{Nonce, Realm, Userhash, Username, XorMappedAddress};
 use stun_types::message::{LongTermCredentials, MessageType, MessageWriteVec, Method};
 use stun_types::prelude::{AttributeStaticType, AttributeWrite, MessageWrite, MessageWriteExt};
+use turn_server_proto::types::AddressFamily;
 use turn_server_proto::types::attribute::{
     AdditionalAddressFamily, ChannelNumber, Data, EvenPort, Icmp, Lifetime, RequestedAddressFamily,
     RequestedTransport, ReservationToken, XorPeerAddress, XorRelayedAddress,
