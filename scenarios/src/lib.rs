@@ -8,4 +8,5 @@ pub mod ice;
 pub mod matrix;
 pub mod report;
 pub mod stun_client;
+pub mod tls;
 pub mod turn_client;

@@ -1,8 +1,8 @@
 //! A TURN client (RFC 8656) as an ICE agent's holder needs it, on virtual time.
 //!
-//! The protocol is `turn-client-proto`'s. This wrapper drives it: it drains what the crate wants
+//! The protocol is `turn-client-proto`'s. [`TurnClient`] drives it: it drains what the crate wants
 //! done after every input, so that its holder has three queues to look at and one deadline, which
-//! never lies in the past. The holder owns the socket.
+//! never lies in the past. The holder owns the socket. [`TurnStream`] is the same over TCP and TLS.
 //!
 //! It keeps to what agents in the field do. A permission is asked for as soon as a remote candidate
 //! is known ([`permit`](TurnClient::permit)), and what is sent before the server granted it waits.
@@ -21,11 +21,16 @@ use turn_client_proto::api::{
     TurnPollRet, TurnRecvRet,
 };
 use turn_client_proto::prelude::DelayedTransmitBuild;
+use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::types::message::ALLOCATE;
 use turn_client_proto::types::{AddressFamily, Instant, TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
 use crate::stun_client::Retransmission;
+
+mod stream;
+
+pub use stream::{StreamEnd, TurnStream};
 
 /// What a [`TurnClient`] reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +115,24 @@ const LONGEST_MEMORY: usize = 64;
 
 const LARGEST_DATAGRAM: usize = 65_507;
 
-/// A client of one TURN server, over UDP.
+/// The crate's two clients. Over TCP it repeats no request: TCP does (RFC 8489 §6.2.2).
+#[derive(Debug)]
+enum Core {
+    Udp(TurnClientUdp),
+    Tcp(TurnClientTcp),
+}
+
+/// Does the same with either.
+macro_rules! core {
+    ($core:expr, $client:ident => $does:expr) => {
+        match $core {
+            Core::Udp($client) => $does,
+            Core::Tcp($client) => $does,
+        }
+    };
+}
+
+/// A client of one TURN server, over UDP; within a [`TurnStream`], over TCP or TLS.
 ///
 /// ```
 /// use pinhole::Time;
@@ -126,7 +148,7 @@ const LARGEST_DATAGRAM: usize = 65_507;
 /// ```
 #[derive(Debug)]
 pub struct TurnClient {
-    core: TurnClientUdp,
+    core: Core,
     state: State,
     /// The last Allocate request sent, and whether an earlier one was.
     allocate: Option<TransactionId>,
@@ -169,6 +191,30 @@ impl TurnClient {
         password: &str,
         now: Time,
     ) -> Self {
+        let config = TurnClient::config(server, user, password);
+        TurnClient::of(
+            Core::Udp(TurnClientUdp::allocate(local, server, config)),
+            now,
+        )
+    }
+
+    /// The same over a connection that stands. It takes and gives whole messages: the holder cuts
+    /// the stream, and pads what needs padding.
+    fn in_stream(
+        local: SocketAddr,
+        server: SocketAddr,
+        user: &str,
+        password: &str,
+        now: Time,
+    ) -> Self {
+        let config = TurnClient::config(server, user, password);
+        TurnClient::of(
+            Core::Tcp(TurnClientTcp::allocate(local, server, config)),
+            now,
+        )
+    }
+
+    fn config(server: SocketAddr, user: &str, password: &str) -> TurnConfig {
         let mut config = TurnConfig::new(TurnCredentials::new(user, password));
         // Its own default waits 8 ms for an answer to the last request, not 16 times 500 ms.
         let Retransmission { rto, count, last } = Retransmission::default();
@@ -176,8 +222,12 @@ impl TurnClient {
         if server.is_ipv6() {
             config.set_address_family(AddressFamily::IPV6);
         }
+        config
+    }
+
+    fn of(core: Core, now: Time) -> Self {
         let mut client = TurnClient {
-            core: TurnClientUdp::allocate(local, server, config),
+            core,
             state: State::Allocating,
             allocate: None,
             allocates: 0,
@@ -198,18 +248,15 @@ impl TurnClient {
 
     /// The server's address.
     pub fn server(&self) -> SocketAddr {
-        self.core.remote_addr()
+        core!(&self.core, core => core.remote_addr())
     }
 
     /// The relayed address, while there is one.
     pub fn relayed(&self) -> Option<SocketAddr> {
-        self.core
-            .relayed_addresses()
-            .next()
-            .map(|(_, relayed)| relayed)
+        core!(&self.core, core => Some(core.relayed_addresses().next()?.1))
     }
 
-    /// A datagram came from the server.
+    /// A datagram came from the server, or a message over its stream.
     pub fn handle_datagram<'a>(&mut self, now: Time, payload: &'a [u8]) -> Received<'a> {
         if self.state == State::Closed {
             return Received::Ignored;
@@ -229,9 +276,12 @@ impl TurnClient {
                 return Received::Handled;
             }
         }
-        let (local, server) = (self.core.local_addr(), self.core.remote_addr());
-        let transmit = Transmit::new(payload, TransportType::Udp, server, local);
-        match self.core.recv(transmit, instant(now)) {
+        let received = core!(&mut self.core, core => {
+            let (local, server) = (core.local_addr(), core.remote_addr());
+            let transmit = Transmit::new(payload, core.transport(), server, local);
+            core.recv(transmit, instant(now))
+        });
+        match received {
             TurnRecvRet::Handled => {
                 self.drive(now);
                 Received::Handled
@@ -285,7 +335,7 @@ impl TurnClient {
     /// Asks for a permission for `peer`, and keeps it alive. Before there is an allocation, the wish
     /// is kept. Asking twice asks once.
     pub fn permit(&mut self, peer: IpAddr, now: Time) {
-        if !self.core.have_permission(TransportType::Udp, peer) {
+        if !core!(&self.core, core => core.have_permission(TransportType::Udp, peer)) {
             self.want(Wanted::Permission(peer), now);
         }
     }
@@ -310,10 +360,8 @@ impl TurnClient {
         if self.state == State::Closed {
             return;
         }
-        match self
-            .core
-            .send_to(TransportType::Udp, peer, bytes, instant(now))
-        {
+        let udp = TransportType::Udp;
+        match core!(&mut self.core, core => core.send_to(udp, peer, bytes, instant(now))) {
             Ok(Some(transmit)) if transmit.data.len() <= LARGEST_DATAGRAM => {
                 self.transmits.push_back(transmit.data.build());
             }
@@ -334,7 +382,7 @@ impl TurnClient {
     pub fn delete(&mut self, now: Time) {
         self.wanted.clear();
         self.waiting.clear();
-        match self.core.delete(instant(now)) {
+        match core!(&mut self.core, core => core.delete(instant(now))) {
             Ok(()) => self.drive(now),
             Err(_) => self.close(),
         }
@@ -382,7 +430,7 @@ impl TurnClient {
                 return;
             }
             self.ask_for_what_is_wanted(now);
-            let wait = match self.core.poll(instant(now)) {
+            let wait = match core!(&mut self.core, core => core.poll(instant(now))) {
                 TurnPollRet::WaitUntil(wait) => wait,
                 TurnPollRet::Closed => {
                     self.drain(now);
@@ -406,7 +454,7 @@ impl TurnClient {
     /// Takes what the crate has to send and to report. Returns whether it had anything.
     fn drain(&mut self, now: Time) -> bool {
         let before = self.transmits.len();
-        while let Some(transmit) = self.core.poll_transmit(instant(now)) {
+        while let Some(transmit) = core!(&mut self.core, core => core.poll_transmit(instant(now))) {
             self.last_request = now;
             self.note_request(&transmit.data);
             self.transmits.push_back(transmit.data.to_vec());
@@ -422,7 +470,7 @@ impl TurnClient {
                     .position(|id| Some(*id) == transaction(bytes))
             });
         }
-        while let Some(event) = self.core.poll_event() {
+        while let Some(event) = core!(&mut self.core, core => core.poll_event()) {
             any = true;
             self.handle_event(event, now);
         }
@@ -518,19 +566,22 @@ impl TurnClient {
         let udp = TransportType::Udp;
         match wanted {
             Wanted::Permission(peer) => {
-                match self.core.create_permission(udp, peer, instant(now)) {
+                match core!(&mut self.core, core => core.create_permission(udp, peer, instant(now)))
+                {
                     Ok(()) => {}
                     Err(CreatePermissionError::AlreadyExists) => self.settled(wanted),
                     // The peer's address is of the other family.
                     Err(_) => self.permission_failed(peer),
                 }
             }
-            Wanted::Channel(peer) => match self.core.bind_channel(udp, peer, instant(now)) {
-                Ok(()) => {}
-                Err(BindChannelError::AlreadyExists) => self.settled(wanted),
-                // The other family, or the channel ran out less than five minutes ago (RFC 8656 §12).
-                Err(_) => self.channel_failed(peer),
-            },
+            Wanted::Channel(peer) => {
+                match core!(&mut self.core, core => core.bind_channel(udp, peer, instant(now))) {
+                    Ok(()) => {}
+                    Err(BindChannelError::AlreadyExists) => self.settled(wanted),
+                    // The other family, or the channel ran out less than five minutes ago (RFC 8656 §12).
+                    Err(_) => self.channel_failed(peer),
+                }
+            }
         }
     }
 }

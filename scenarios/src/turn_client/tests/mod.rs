@@ -45,7 +45,7 @@ impl Caller {
             return;
         };
         act(client, now);
-        let local = client.core.local_addr();
+        let local = core!(&client.core, core => core.local_addr());
         while let Some(bytes) = client.poll_transmit() {
             self.sent.push((now.as_nanos() / 1_000_000, bytes.len()));
             io.send(local, self.server, &bytes);
@@ -322,7 +322,7 @@ fn the_servers_refusals_are_told_with_their_code() {
 fn a_silent_server_is_given_up() {
     let mut world = World::new(config(), 1);
     let silent = TurnConfig {
-        port: 3479,
+        udp_port: Some(3479),
         ..config()
     };
     world
