@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::config::TurnTransport;
+
 /// One of the two endpoints of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Side {
@@ -96,6 +98,19 @@ pub enum Framing {
     /// In ChannelData or in a Send or Data indication (RFC 8656): between a client and its TURN
     /// server.
     Turn,
+    /// The same in a TCP connection, cut into segments as TCP likes, under TLS unreadable.
+    Stream(TurnTransport),
+}
+
+impl Framing {
+    /// How the client of the TURN server on this leg reaches it; `None` where there is none.
+    pub const fn transport(self) -> Option<TurnTransport> {
+        match self {
+            Framing::Bare => None,
+            Framing::Turn => Some(TurnTransport::Udp),
+            Framing::Stream(transport) => Some(transport),
+        }
+    }
 }
 
 /// The longest TURN framing around data: an indication with its header, an address and little else.

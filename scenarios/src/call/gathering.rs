@@ -3,29 +3,49 @@
 //!
 //! One socket serves all of it, as in the field: checks, STUN and TURN leave from the same port, so
 //! that what a STUN server learns of a NAT's mapping is what peers will meet.
+//!
+//! TURN over TCP and TLS is for networks that let no UDP out. Each way to a server is tried only
+//! when the one before has failed or been silent for [`PATIENCE`], in the manner of RFC 8305: UDP,
+//! TCP, TLS. So where UDP works a call costs what it would without them, and the ICE stack has one
+//! relayed candidate to check and not three. Browsers try all at once; they win half a second on
+//! such networks, and pay on all others. What comes later also gets the lower local preference from
+//! the stacks that look at the order (RFC 8445 §5.1.2.1), which is the order wanted.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use pinhole::{Datagram, Endpoint, Io, Time};
+use pinhole::host::TcpSettings;
+use pinhole::{Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
 
+use super::config::TurnTransport;
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
-use crate::turn_client::{PeerData, Received, TurnClient, TurnEvent};
+use crate::turn_client::{PeerData, Received, TurnClient, TurnEvent, TurnStream};
+
+/// How long a way to a TURN server may be silent before the next is tried too: the time after which
+/// a first request over UDP is repeated (RFC 8489 §6.2.1).
+pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The servers that an endpoint asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Servers {
     /// STUN servers, at most one for each IP version.
     pub stun: Vec<SocketAddr>,
-    /// TURN servers, to be asked for a relayed address.
+    /// Ways to TURN servers, to be asked for a relayed address: of those to one address, the
+    /// first is tried first.
     pub turn: Vec<TurnAccess>,
 }
 
-/// A TURN server and the credentials for it.
+/// A way to a TURN server, and the credentials for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TurnAccess {
-    /// Where it listens.
+    /// Over what.
+    pub transport: TurnTransport,
+    /// Where it listens for that.
     pub server: SocketAddr,
+    /// The name that its certificate must have, where there is one.
+    pub name: String,
     /// The user's name.
     pub user: String,
     /// The user's password.
@@ -40,6 +60,8 @@ pub(super) struct Gathering {
     /// Addresses of the other side that were learned before there was a relay to permit them on.
     peers: Vec<IpAddr>,
     found: Vec<Candidate>,
+    /// What came through connections.
+    came: VecDeque<Relayed>,
 }
 
 /// A Binding transaction from one socket to one STUN server.
@@ -53,9 +75,42 @@ struct Probe {
 /// An allocation on a TURN server, or the wish for one.
 struct Relay {
     socket: SocketAddr,
-    client: TurnClient,
+    access: TurnAccess,
+    way: Way,
     relayed: Option<SocketAddr>,
+    /// Whether the server has answered.
+    answered: bool,
     settled: bool,
+}
+
+/// How far a relay is.
+enum Way {
+    /// Not tried: there is another way to the same server, and that is tried before.
+    Waiting,
+    /// Over UDP.
+    Datagrams { client: TurnClient, since: Time },
+    /// Over TCP or TLS.
+    Stream {
+        id: TcpId,
+        client: Box<TurnStream>,
+        since: Time,
+        open: bool,
+    },
+    /// There is none.
+    Closed,
+}
+
+/// A peer's datagram that came through a connection to a TURN server.
+pub(super) struct Relayed {
+    /// The relayed address it was sent to.
+    pub(super) local: SocketAddr,
+    /// The peer.
+    pub(super) remote: SocketAddr,
+    /// What the connection runs over, from where to where.
+    pub(super) transport: TurnTransport,
+    pub(super) socket: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) payload: Vec<u8>,
 }
 
 /// Whose a datagram was.
@@ -78,6 +133,14 @@ pub(super) enum Taken<'a> {
 impl Gathering {
     /// Binds a socket on each of the host's addresses and asks every server that it can reach.
     pub(super) fn begin(&mut self, now: Time, servers: &Servers, io: &mut Io<'_>) {
+        let streams = |turn: &TurnAccess| turn.transport != TurnTransport::Udp;
+        if servers.turn.iter().any(streams) {
+            // What is late is of no use: media doesn't wait for company (RFC 896).
+            io.tcp_settings(TcpSettings {
+                nagle: false,
+                ..TcpSettings::default()
+            });
+        }
         let port = io
             .bind(0)
             .expect("an endpoint binds the first socket of its host");
@@ -102,16 +165,17 @@ impl Gathering {
                 });
             }
             for access in servers.turn.iter().filter(|turn| reachable(&turn.server)) {
-                let (user, password) = (&access.user, &access.password);
-                let client = TurnClient::new(socket, access.server, user, password, now);
                 self.relays.push(Relay {
                     socket,
-                    client,
+                    access: access.clone(),
+                    way: Way::Waiting,
                     relayed: None,
+                    answered: false,
                     settled: false,
                 });
             }
         }
+        self.try_what_is_due(now, io);
         // Popped from the end: the first interface's candidate comes first.
         self.found.reverse();
     }
@@ -123,7 +187,10 @@ impl Gathering {
 
     /// Whether nothing more is to be found.
     pub(super) fn is_complete(&self) -> bool {
-        self.probes.iter().all(|probe| probe.over) && self.relays.iter().all(|relay| relay.settled)
+        let waits = |place| self.way_before(place).is_some_and(|before| before.answered);
+        let mut relays = self.relays.iter().enumerate();
+        self.probes.iter().all(|probe| probe.over)
+            && relays.all(|(place, relay)| relay.settled || waits(place))
     }
 
     /// Takes a datagram that comes from one of the servers asked.
@@ -147,21 +214,107 @@ impl Gathering {
             }
             return Taken::Yes;
         }
-        let Some(relay) = self
-            .relays
-            .iter_mut()
-            .find(|relay| relay.client.server() == remote && relay.socket == local)
-        else {
+        let relay = self.relays.iter_mut().find(|relay| {
+            relay.access.server == remote && relay.socket == local && relay.is_datagrams()
+        });
+        let Some(relay) = relay else {
             return Taken::No;
         };
-        match relay.client.handle_datagram(now, datagram.payload) {
+        let Way::Datagrams { client, .. } = &mut relay.way else {
+            return Taken::No;
+        };
+        match client.handle_datagram(now, datagram.payload) {
             Received::Peer(data) => Taken::Relayed {
                 local: relay.relayed.unwrap_or(local),
                 remote: data.peer(),
                 data,
             },
-            Received::Handled | Received::PeerUnreachable(_) => Taken::Yes,
+            Received::Handled | Received::PeerUnreachable(_) => {
+                relay.answered = true;
+                Taken::Yes
+            }
             Received::Ignored => Taken::No,
+        }
+    }
+
+    /// Something happened to a connection to a TURN server.
+    pub(super) fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
+        let ours = |relay: &&mut Relay| matches!(relay.way, Way::Stream { id, .. } if id == stream);
+        let Some(relay) = self.relays.iter_mut().find(ours) else {
+            return;
+        };
+        let Way::Stream { client, open, .. } = &mut relay.way else {
+            return;
+        };
+        match event {
+            TcpEvent::Connected { local, .. } => {
+                relay.answered = true;
+                relay.socket = local;
+            }
+            TcpEvent::Ended(_) => *open = false,
+            _ => {}
+        }
+        client.handle_event(now, event);
+        while let Some((remote, payload)) = client.poll_data() {
+            self.came.extend(relay.relayed.map(|local| Relayed {
+                local,
+                remote,
+                transport: relay.access.transport,
+                socket: relay.socket,
+                server: relay.access.server,
+                payload,
+            }));
+        }
+    }
+
+    /// The next datagram that came through a connection.
+    pub(super) fn poll_relayed(&mut self) -> Option<Relayed> {
+        self.came.pop_front()
+    }
+
+    /// The connection through which datagrams from this relayed address go, if it is one: over
+    /// what, from where and to where.
+    pub(super) fn stream_under(
+        &mut self,
+        relayed: SocketAddr,
+    ) -> Option<(TurnTransport, SocketAddr, SocketAddr)> {
+        let relay = self.relay_of(relayed)?;
+        let stream = matches!(relay.way, Way::Stream { .. });
+        stream.then_some((relay.access.transport, relay.socket, relay.access.server))
+    }
+
+    /// The way to the same server that is tried before this one.
+    fn way_before(&self, place: usize) -> Option<&Relay> {
+        let this = &self.relays[place];
+        let same = |other: &&Relay| {
+            other.access.server.ip() == this.access.server.ip()
+                && other.socket.ip() == this.socket.ip()
+        };
+        self.relays[..place].iter().rfind(same)
+    }
+
+    /// When a way that waits is to be tried. `None`: it isn't, or not yet known.
+    fn due(&self, place: usize) -> Option<Time> {
+        if !matches!(self.relays[place].way, Way::Waiting) {
+            return None;
+        }
+        let Some(before) = self.way_before(place) else {
+            return Some(Time::ZERO);
+        };
+        match before.way {
+            Way::Waiting => None,
+            // A server that refuses refuses on every way.
+            _ if before.answered => None,
+            Way::Closed => Some(Time::ZERO),
+            Way::Datagrams { since, .. } | Way::Stream { since, .. } => Some(since + PATIENCE),
+        }
+    }
+
+    fn try_what_is_due(&mut self, now: Time, io: &mut Io<'_>) {
+        for place in 0..self.relays.len() {
+            if self.due(place).is_some_and(|due| due <= now) {
+                self.relays[place].begin(now, io);
+            }
         }
     }
 
@@ -174,8 +327,11 @@ impl Gathering {
             }
         }
         for relay in &mut self.relays {
-            if relay.client.server() == remote && relay.socket == local {
-                relay.client.handle_unreachable();
+            if let Way::Datagrams { client, .. } = &mut relay.way
+                && client.server() == remote
+                && relay.socket == local
+            {
+                client.handle_unreachable();
             }
         }
     }
@@ -186,7 +342,11 @@ impl Gathering {
             probe.over = probe.transaction.outcome().is_some();
         }
         for relay in &mut self.relays {
-            relay.client.handle_timeout(now);
+            match &mut relay.way {
+                Way::Datagrams { client, .. } => client.handle_timeout(now),
+                Way::Stream { client, .. } => client.handle_timeout(now),
+                Way::Waiting | Way::Closed => {}
+            }
         }
     }
 
@@ -204,7 +364,11 @@ impl Gathering {
     /// This pair is used from now on: if it is a relay's, it gets a channel.
     pub(super) fn prefer(&mut self, now: Time, local: SocketAddr, remote: SocketAddr) {
         if let Some(relay) = self.relay_of(local) {
-            relay.client.bind_channel(remote, now);
+            match &mut relay.way {
+                Way::Datagrams { client, .. } => client.bind_channel(remote, now),
+                Way::Stream { client, .. } => client.bind_channel(remote, now),
+                Way::Waiting | Way::Closed => {}
+            }
         }
     }
 
@@ -224,7 +388,11 @@ impl Gathering {
         io: &mut Io<'_>,
     ) {
         match self.relay_of(local) {
-            Some(relay) => relay.client.send_to(remote, payload, now),
+            Some(relay) => match &mut relay.way {
+                Way::Datagrams { client, .. } => client.send_to(remote, payload, now),
+                Way::Stream { client, .. } => client.send_to(remote, payload, now),
+                Way::Waiting | Way::Closed => {}
+            },
             None => io.send(local, remote, payload),
         }
     }
@@ -237,7 +405,7 @@ impl Gathering {
             }
         }
         for relay in &mut self.relays {
-            while let Some(event) = relay.client.poll_event() {
+            while let Some(event) = relay.poll_event() {
                 match event {
                     TurnEvent::Allocated { relayed, .. } => {
                         relay.relayed = Some(relayed);
@@ -258,28 +426,111 @@ impl Gathering {
                     | TurnEvent::ChannelFailed { .. } => {}
                 }
             }
-            while let Some(payload) = relay.client.poll_transmit() {
-                io.send(relay.socket, relay.client.server(), &payload);
-            }
+            relay.transmit(io);
         }
+        self.try_what_is_due(now, io);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         let probes = self.probes.iter().filter(|probe| !probe.over);
         let probes = probes.filter_map(|probe| probe.transaction.poll_timeout());
-        let relays = self
-            .relays
-            .iter()
-            .filter_map(|relay| relay.client.poll_timeout());
-        probes.chain(relays).min()
+        let relays = self.relays.iter().filter_map(|relay| match &relay.way {
+            Way::Datagrams { client, .. } => client.poll_timeout(),
+            Way::Stream { client, .. } => client.poll_timeout(),
+            Way::Waiting | Way::Closed => None,
+        });
+        let due = (0..self.relays.len()).filter_map(|place| self.due(place));
+        probes.chain(relays).chain(due).min()
     }
 }
 
 impl Relay {
+    fn is_datagrams(&self) -> bool {
+        matches!(self.way, Way::Datagrams { .. })
+    }
+
+    /// Tries this way.
+    fn begin(&mut self, now: Time, io: &mut Io<'_>) {
+        let TurnAccess {
+            transport,
+            server,
+            name,
+            user,
+            password,
+        } = &self.access;
+        let stream = match transport {
+            TurnTransport::Udp => {
+                let client = TurnClient::new(self.socket, *server, user, password, now);
+                let since = now;
+                self.way = Way::Datagrams { client, since };
+                return;
+            }
+            TurnTransport::Tcp => TurnStream::tcp(*server, user, password),
+            TurnTransport::Tls => TurnStream::tls(*server, name, user, password),
+        };
+        // From any port: UDP's is not TCP's.
+        let local = SocketAddr::new(self.socket.ip(), 0);
+        self.way = match io.tcp_connect(local, *server) {
+            Ok(id) => Way::Stream {
+                id,
+                client: Box::new(stream),
+                since: now,
+                open: true,
+            },
+            Err(_) => {
+                self.settled = true;
+                Way::Closed
+            }
+        };
+    }
+
+    fn poll_event(&mut self) -> Option<TurnEvent> {
+        match &mut self.way {
+            Way::Datagrams { client, .. } => client.poll_event(),
+            Way::Stream { client, .. } => client.poll_event(),
+            Way::Waiting | Way::Closed => None,
+        }
+    }
+
+    /// Sends what the client has to say to its server.
+    fn transmit(&mut self, io: &mut Io<'_>) {
+        match &mut self.way {
+            Way::Datagrams { client, .. } => {
+                while let Some(payload) = client.poll_transmit() {
+                    io.send(self.socket, client.server(), &payload);
+                }
+                if self.settled && self.relayed.is_none() {
+                    self.way = Way::Closed;
+                }
+            }
+            Way::Stream {
+                id, client, open, ..
+            } => {
+                let outgoing = client.outgoing();
+                if *open && !outgoing.is_empty() {
+                    let taken = io.tcp_send(*id, outgoing);
+                    client.written(taken);
+                }
+                if client.end().is_some() {
+                    if *open {
+                        io.tcp_close(*id);
+                    }
+                    self.settled = true;
+                    self.way = Way::Closed;
+                }
+            }
+            Way::Waiting | Way::Closed => {}
+        }
+    }
+
     /// A relay reaches addresses of its own family only.
     fn permit(&mut self, now: Time, peer: IpAddr) {
-        if peer.is_ipv4() == self.client.server().is_ipv4() {
-            self.client.permit(peer, now);
+        if peer.is_ipv4() == self.access.server.is_ipv4() {
+            match &mut self.way {
+                Way::Datagrams { client, .. } => client.permit(peer, now),
+                Way::Stream { client, .. } => client.permit(peer, now),
+                Way::Waiting | Way::Closed => {}
+            }
         }
     }
 }

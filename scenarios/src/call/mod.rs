@@ -14,7 +14,7 @@ mod wire;
 
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
 pub use data::{Data, Framing, Side};
-pub use gathering::{Servers, TurnAccess};
+pub use gathering::{PATIENCE, Servers, TurnAccess};
 pub use outcome::{CallOutcome, Connection, Dropped, Finding, PairTypes, PathClass};
 pub use peer::{Milestone, Peer, PeerConfig};
 pub use scene::Scene;
@@ -29,9 +29,14 @@ use pinhole::topology::BuildError;
 use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream};
 
 use crate::ice::Candidate;
+use crate::tls::{SERVER_NAME, TlsServer};
 
 /// Where STUN and TURN servers listen (RFC 8489 §18.5).
 pub const STUN_PORT: u16 = 3478;
+
+/// Where the TURN server listens for TLS: the web's port, which every network lets out. RFC 8656 §6
+/// has 5349.
+pub const TLS_PORT: u16 = 443;
 
 /// The long-term credentials of the service's TURN server (RFC 8489 §9.2).
 const REALM: &str = "pinhole.example";
@@ -103,7 +108,7 @@ impl Caller {
         }
         let wire = SharedWire::between(scene.hosts[0], scene.hosts[1]);
         net.observe(wire.clone());
-        let servers = serve(net, &scene);
+        let servers = serve(net, &scene, &config.turn);
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
             let peer = Peer::new(PeerConfig {
@@ -113,6 +118,7 @@ impl Caller {
                 servers: servers.clone(),
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
+                wire: wire.clone(),
             });
             net.attach(host, peer)
         });
@@ -136,7 +142,7 @@ impl Caller {
 }
 
 /// Starts the service's servers, and tells how clients reach them.
-fn serve(net: &mut Internet, scene: &Scene) -> Servers {
+fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
     let at = |net: &Internet, node| -> Vec<SocketAddr> {
         let addresses = net.topology().addresses(node);
         let sockets = addresses.map(|address| Endpoint::new(address, STUN_PORT).into());
@@ -150,15 +156,37 @@ fn serve(net: &mut Internet, scene: &Scene) -> Servers {
             turn: Vec::new(),
         };
     };
-    let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
-    let server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
+    let mut config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
+    let offers = |transport| offer.transports().contains(&transport);
+    config.udp_port = offers(TurnTransport::Udp).then_some(STUN_PORT);
+    config.tcp_port = offers(TurnTransport::Tcp).then_some(STUN_PORT);
+    let mut server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
+    if offers(TurnTransport::Tls) {
+        server = server.with_tls(TLS_PORT, TlsServer::new());
+    }
     net.attach(node, server);
-    let access = |server| TurnAccess {
-        server,
-        user: USER.to_owned(),
-        password: PASSWORD.to_owned(),
+    let addresses: Vec<_> = net.topology().addresses(node).collect();
+    let access = |transport: TurnTransport| {
+        addresses.iter().map(move |address| {
+            let port = match transport {
+                TurnTransport::Udp | TurnTransport::Tcp => STUN_PORT,
+                TurnTransport::Tls => TLS_PORT,
+            };
+            TurnAccess {
+                transport,
+                server: Endpoint::new(*address, port).into(),
+                name: SERVER_NAME.to_owned(),
+                user: USER.to_owned(),
+                password: PASSWORD.to_owned(),
+            }
+        })
     };
-    let turn = at(net, node).into_iter().map(access).collect();
+    let turn = offer
+        .transports()
+        .iter()
+        .copied()
+        .flat_map(access)
+        .collect();
     Servers { stun, turn }
 }
 

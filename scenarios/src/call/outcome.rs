@@ -61,8 +61,12 @@ pub struct Connection {
     pub at: Time,
     /// The worse of the two directions.
     pub path_class: PathClass,
-    /// How the TURN client on the path reaches its server, if the path is relayed.
+    /// How the TURN client on the path reaches its server, if the path is relayed. Of several,
+    /// the one with the longest detour.
     pub relay_transport: Option<TurnTransport>,
+    /// How A and B reach the TURN server that lent them an address, where their data goes through
+    /// one.
+    pub relay_transports: [Option<TurnTransport>; 2],
     /// The candidates that A's and B's data used.
     pub types: [PairTypes; 2],
 }
@@ -124,10 +128,18 @@ pub(super) fn connection(wire: &Wire, gathered: [&[Candidate]; 2]) -> Option<Con
     let [from_a, from_b] = &wire.flows;
     let path_class = PathClass::of(&from_a.route).max(PathClass::of(&from_b.route));
     let [a, b] = gathered;
+    // A's own relay is on the first leg of what A sends, and on the last of what B sends.
+    let transport = |leg: Option<&Leg>| leg.and_then(|leg| leg.framing.transport());
+    let used = |out: &Flow, back: &Flow| {
+        let (first, last) = (out.route.legs.first(), back.route.legs.last());
+        transport(first).max(transport(last))
+    };
+    let relay_transports = [used(from_a, from_b), used(from_b, from_a)];
     Some(Connection {
         at,
         path_class,
-        relay_transport: (path_class == PathClass::Relayed).then_some(TurnTransport::Udp),
+        relay_transport: relay_transports[0].max(relay_transports[1]),
+        relay_transports,
         types: [types(from_a, a, b)?, types(from_b, b, a)?],
     })
 }
@@ -140,7 +152,7 @@ fn types(flow: &Flow, sender: &[Candidate], receiver: &[Candidate]) -> Option<Pa
     let legs = &flow.route.legs;
     let first = legs.first()?;
     let local = match first.framing {
-        Framing::Turn => CandidateType::Relayed,
+        Framing::Turn | Framing::Stream(_) => CandidateType::Relayed,
         Framing::Bare => kind_of(first.seen_from, sender),
     };
     // The leg that isn't between a client and its server is the one ICE knows of.

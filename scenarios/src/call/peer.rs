@@ -9,6 +9,7 @@ use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
 use super::data::{DATA_INTERVAL, Data, Side};
 use super::gathering::{Gathering, Servers, Taken};
 use super::signaling::{Description, Signal};
+use super::wire::SharedWire;
 use crate::ice::{Candidate, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
 
 /// What an endpoint is told.
@@ -26,6 +27,8 @@ pub struct PeerConfig {
     pub trickle: bool,
     /// What a signal takes to the other side.
     pub signaling_delay: Duration,
+    /// Where data is noted that goes through TCP connections.
+    pub wire: SharedWire,
 }
 
 /// Something worth telling, in an endpoint's life.
@@ -271,6 +274,9 @@ impl Peer {
             };
             self.sequence += 1;
             self.next_data = Some(now + DATA_INTERVAL);
+            if let Some((transport, socket, server)) = self.gathering.stream_under(local) {
+                self.config.wire.went_in(data, transport, socket, server);
+            }
             self.gathering
                 .send(now, local, remote, &data.to_bytes(), io);
         }
@@ -341,7 +347,20 @@ impl Program for Peer {
             Input::Unreachable { local, remote, .. } => {
                 self.gathering.handle_unreachable(local, remote);
             }
-            Input::Tcp { .. } => {}
+            Input::Tcp { stream, event } => {
+                self.gathering.handle_tcp(now, stream, event);
+                while let Some(relayed) = self.gathering.poll_relayed() {
+                    if let Some(data) = Data::from_bytes(&relayed.payload) {
+                        let (from, to) = (relayed.server, relayed.socket);
+                        self.config
+                            .wire
+                            .came_out(now, data, relayed.transport, to, from);
+                    }
+                    let (local, remote) = (relayed.local, relayed.remote);
+                    // There is no datagram to reject.
+                    let _ = self.receive_from_peer(now, local, remote, &relayed.payload);
+                }
+            }
         }
         self.pump(now, io);
     }

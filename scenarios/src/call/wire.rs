@@ -2,6 +2,11 @@
 //! it arrived.
 //!
 //! Every stack is judged by this ruler, whatever it says of itself.
+//!
+//! What goes to a TURN server and back in a TCP connection can't be read off its segments: they are
+//! cut anywhere, and under TLS nobody but the two ends knows what is in them. Such a leg is read
+//! where data enters and leaves the connection, at the endpoint's socket: no stack has a say there
+//! either, and the times are those of the segments.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -11,6 +16,7 @@ use pinhole::packet::{Packet, PacketId, Transport};
 use pinhole::trace::{Cause, Fate, Observer};
 use pinhole::{NodeId, Time};
 
+use super::config::TurnTransport;
 use super::data::{self, Data, Framing};
 
 /// One datagram's stretch of a route: between two sockets.
@@ -56,6 +62,15 @@ pub struct Flow {
     pub route: Route,
 }
 
+/// A leg that data has behind it.
+#[derive(Debug)]
+struct Begun {
+    data: Data,
+    leg: Leg,
+    /// Where it ended; unknown of a leg inside a connection.
+    host: Option<NodeId>,
+}
+
 /// What the wire showed of a call.
 #[derive(Debug, Default)]
 pub struct Wire {
@@ -64,7 +79,7 @@ pub struct Wire {
     /// Data on its way: sent, and not ended yet.
     under_way: Vec<(PacketId, Data, Leg)>,
     /// Legs that ended at a relay: beginnings of routes.
-    begun: Vec<(Data, Leg)>,
+    begun: Vec<Begun>,
     hosts: [Option<NodeId>; 2],
 }
 
@@ -73,6 +88,61 @@ impl Wire {
     pub fn connected_at(&self) -> Option<Time> {
         let [a, b] = &self.flows;
         Some(a.first_arrival?.max(b.first_arrival?))
+    }
+
+    /// Data went into a connection to a TURN server.
+    fn went_in(
+        &mut self,
+        data: Data,
+        transport: TurnTransport,
+        local: SocketAddr,
+        server: SocketAddr,
+    ) {
+        if let Some(origin) = self.hosts[data.sender.index()] {
+            let leg = Leg {
+                origin,
+                framing: Framing::Stream(transport),
+                addressed_to: server,
+                seen_from: local,
+                translations: 0,
+            };
+            let host = None;
+            self.begun.push(Begun { data, leg, host });
+        }
+    }
+
+    /// Data came out of a connection from a TURN server.
+    fn came_out(
+        &mut self,
+        time: Time,
+        data: Data,
+        transport: TurnTransport,
+        local: SocketAddr,
+        server: SocketAddr,
+    ) {
+        // The relay is where the leg before ended.
+        let before = self.begun.iter().rfind(|begun| begun.data == data);
+        let Some(origin) = before.and_then(|begun| begun.host) else {
+            return;
+        };
+        let leg = Leg {
+            origin,
+            framing: Framing::Stream(transport),
+            addressed_to: local,
+            seen_from: server,
+            translations: 0,
+        };
+        let host = None;
+        self.begun.push(Begun { data, leg, host });
+        self.arrived(time, data);
+    }
+
+    /// Data has reached the other side.
+    fn arrived(&mut self, time: Time, data: Data) {
+        let flow = &mut self.flows[data.sender.index()];
+        flow.first_arrival.get_or_insert(time);
+        let whole = self.begun.extract_if(.., |begun| begun.data == data);
+        flow.route.legs = whole.map(|begun| begun.leg).collect();
     }
 
     fn sent(&mut self, packet: &Packet) {
@@ -99,12 +169,13 @@ impl Wire {
         };
         leg.seen_from = packet.source.into();
         leg.translations = packet.translations;
-        self.begun.push((data, leg));
+        self.begun.push(Begun {
+            data,
+            leg,
+            host: Some(host),
+        });
         if Some(host) == self.hosts[data.sender.other().index()] {
-            let flow = &mut self.flows[data.sender.index()];
-            flow.first_arrival.get_or_insert(time);
-            let whole = self.begun.extract_if(.., |(begun, _)| *begun == data);
-            flow.route.legs = whole.map(|(_, leg)| leg).collect();
+            self.arrived(time, data);
         }
     }
 }
@@ -128,6 +199,30 @@ impl SharedWire {
             ..Wire::default()
         };
         SharedWire(Rc::new(RefCell::new(wire)))
+    }
+
+    /// Data goes into an endpoint's connection to its TURN server.
+    pub(super) fn went_in(
+        &self,
+        data: Data,
+        transport: TurnTransport,
+        local: SocketAddr,
+        server: SocketAddr,
+    ) {
+        self.0.borrow_mut().went_in(data, transport, local, server);
+    }
+
+    /// Data came out of it, at the other endpoint.
+    pub(super) fn came_out(
+        &self,
+        time: Time,
+        data: Data,
+        transport: TurnTransport,
+        local: SocketAddr,
+        server: SocketAddr,
+    ) {
+        let mut wire = self.0.borrow_mut();
+        wire.came_out(time, data, transport, local, server);
     }
 
     /// Reads it.

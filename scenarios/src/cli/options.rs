@@ -12,7 +12,7 @@ use crate::ice::Stack;
 
 #[derive(Args, Clone)]
 pub(super) struct CallOptions {
-    /// TURN transports that the service offers: off, udp, all, or a comma list
+    /// TURN transports that the service offers: off, all, or a comma list of udp, tcp, tls
     #[arg(long, default_value = "all", value_name = "LIST")]
     turn: TurnOffer,
     /// The ICE stack of both endpoints: is or rtc-ice

@@ -18,6 +18,9 @@ pub(super) struct CallRow {
     connected: bool,
     path_class: &'static str,
     relay_transport: Option<&'static str>,
+    /// How A and B reach the relay that lent them an address.
+    a_relay_transport: Option<&'static str>,
+    b_relay_transport: Option<&'static str>,
     connect_ms: Option<f64>,
     failed_ms: Option<f64>,
     a_local: Option<&'static str>,
@@ -60,6 +63,10 @@ impl CallRow {
     pub(super) fn new(config: &CallConfig, outcome: &CallOutcome) -> Self {
         let connection = outcome.connection;
         let types = |side: Side| connection.map(|connection| connection.types[side.index()]);
+        let lent = |side: Side| {
+            let transport = connection?.relay_transports[side.index()]?;
+            Some(transport.name())
+        };
         let counts = outcome.packets;
         CallRow {
             seed: None,
@@ -73,6 +80,8 @@ impl CallRow {
             relay_transport: connection
                 .and_then(|connection| connection.relay_transport)
                 .map(|transport| transport.name()),
+            a_relay_transport: lent(Side::A),
+            b_relay_transport: lent(Side::B),
             connect_ms: connection.map(|connection| connection.at.as_millis_f64()),
             failed_ms: outcome.failed_at.map(|at| at.as_millis_f64()),
             a_local: types(Side::A).map(|types| types.local.token()),

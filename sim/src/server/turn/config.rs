@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::address::{Address, Prefix};
+use crate::host::TcpSettings;
 
 /// How a [`TurnServer`](super::TurnServer) is set up.
 ///
@@ -29,6 +30,9 @@ pub struct TurnConfig {
     /// The TCP port, likewise. TLS has a port of its own:
     /// [`TurnServer::with_tls`](super::TurnServer::with_tls).
     pub tcp_port: Option<u16>,
+    /// How its host's TCP behaves. Small pieces don't wait (RFC 896 would hold media back), and
+    /// not more than 64 KiB are on their way to a client that reads slowly.
+    pub tcp: TcpSettings,
     /// The ports of relayed addresses. RFC 8656 §7.2 recommends the ephemeral ones.
     pub relay_ports: RangeInclusive<u16>,
     /// How many allocations one user may hold. One more is refused with 486 (Allocation Quota
@@ -52,6 +56,12 @@ impl TurnConfig {
             users: Vec::new(),
             udp_port: Some(3478),
             tcp_port: Some(3478),
+            tcp: TcpSettings {
+                nagle: false,
+                send_buffer: 64 * 1024,
+                receive_buffer: 64 * 1024,
+                ..TcpSettings::default()
+            },
             relay_ports: 49_152..=65_535,
             allocations_per_user: None,
             allocations: None,

@@ -144,6 +144,9 @@ impl TurnServer {
     }
 
     fn start(&mut self, io: &mut Io<'_>) {
+        if self.config.tcp_port.is_some() || self.tls.is_some() {
+            io.tcp_settings(self.config.tcp);
+        }
         let tls = self.tls.as_ref().map(|(port, _)| *port);
         let ports = [self.config.udp_port, self.config.tcp_port, tls];
         for (transport, port) in ClientTransport::ALL.into_iter().zip(ports) {
@@ -432,7 +435,7 @@ impl Program for TurnServer {
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Tcp { .. } | Input::Message { .. } => {}
+            Input::Message { .. } => {}
         }
         let client = self.clients.next_deadline().map(|(when, _)| when);
         let stream = self.streams.next_deadline();
