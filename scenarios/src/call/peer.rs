@@ -341,6 +341,7 @@ impl Program for Peer {
             Input::Unreachable { local, remote, .. } => {
                 self.gathering.handle_unreachable(local, remote);
             }
+            Input::EchoReply(_) => {}
         }
         self.pump(now, io);
     }

@@ -140,6 +140,7 @@ impl Program for Prober {
             }
             Input::Wake => asking.transaction.handle_timeout(now),
             Input::Start | Input::Unreachable { .. } | Input::Message { .. } => {}
+            Input::EchoReply(_) => {}
         }
         self.pump(io);
     }

@@ -3,6 +3,7 @@
 use crate::address::{Address, Endpoint};
 use crate::engine::Stream;
 use crate::host::ProgramId;
+use crate::host::network_layer::NetworkLayer;
 use crate::id::{DirectionId, NodeId};
 
 /// The ephemeral ports (RFC 6335 §6).
@@ -50,6 +51,7 @@ pub(crate) struct Host {
     /// Sorted by port.
     sockets: Vec<Socket>,
     random: Stream,
+    network_layer: Option<Box<NetworkLayer>>,
 }
 
 impl Host {
@@ -60,6 +62,7 @@ impl Host {
             interfaces: Vec::new(),
             sockets: Vec::new(),
             random,
+            network_layer: None,
         }
     }
 
@@ -76,6 +79,16 @@ impl Host {
 
     pub(crate) fn random(&mut self) -> &mut Stream {
         &mut self.random
+    }
+
+    /// The network layer, made where it is needed first.
+    pub(crate) fn network_layer(&mut self) -> &mut NetworkLayer {
+        self.network_layer.get_or_insert_default()
+    }
+
+    /// Who pings with that identifier.
+    pub(crate) fn pinger(&self, identifier: u16) -> Option<ProgramId> {
+        self.network_layer.as_ref()?.pinger(identifier)
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {

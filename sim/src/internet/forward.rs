@@ -1,15 +1,16 @@
 //! The way of a packet: from a socket over links and through nodes to another socket, or to the
 //! place where it is dropped.
 
+use super::icmp::Came;
 use super::{Gateway, Internet, Node, Router, What};
 use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
-use crate::host::{Datagram, Input};
+use crate::host::{Datagram, EchoReply, Input};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
 use crate::packet::{
-    IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
+    IcmpEcho, IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
 };
 use crate::time::Time;
 use crate::topology::Route;
@@ -32,14 +33,16 @@ impl Internet {
         }
         match host.interface(source) {
             Some(interface) if source.family() == destination.family() => {
-                self.transmit(slot, interface.out);
+                if let Err(mtu) = self.transmit(slot, interface.out) {
+                    self.too_long(slot, interface.out, mtu, None);
+                }
             }
             _ => self.drop(slot, DropReason::NoRoute { node, destination }),
         }
     }
 
     /// Gives a new packet its number and counts it.
-    fn number(&mut self, slot: Slot, cause: Cause) {
+    pub(super) fn number(&mut self, slot: Slot, cause: Cause) {
         let packet = self.arena.get_mut(slot);
         packet.id = PacketId(self.trace.packets());
         self.trace.sent(self.now, packet, cause);
@@ -52,8 +55,8 @@ impl Internet {
         }
     }
 
-    /// Puts a packet onto a link.
-    pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) {
+    /// Puts a packet onto a link, or says how long it may be.
+    pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) -> Result<(), u16> {
         let packet = self.arena.get(slot);
         let direction = &mut self.directions[on.index()];
         let conditions = self.plan.conditions(on);
@@ -75,8 +78,9 @@ impl Internet {
             Admission::QueueFull { queued, limit } => {
                 self.drop(slot, DropReason::QueueFull { on, queued, limit });
             }
-            Admission::TooBig { mtu } => self.drop(slot, DropReason::TooBig { on, mtu }),
+            Admission::TooBig { mtu } => return Err(mtu),
         }
+        Ok(())
     }
 
     fn enqueue(&mut self, slot: Slot, on: DirectionId, arrival: Time) {
@@ -112,15 +116,23 @@ impl Internet {
         if let Node::Host(_) = self.nodes[node.index()] {
             return self.deliver(node, slot);
         }
+        let came = Came {
+            node,
+            over: on,
+            source: packet.source,
+            destination: packet.destination,
+        };
         if packet.hop_limit <= 1 {
-            return self.drop(slot, DropReason::TtlExpired { node });
+            return self.turn_away(slot, DropReason::TtlExpired { node }, came);
         }
         packet.hop_limit -= 1;
         let destination = packet.destination.address;
         let onward = match &mut self.nodes[node.index()] {
             Node::Host(_) => unreachable!("hosts were dealt with"),
             Node::Router(router) => {
-                let Router { table, isolated } = &**router;
+                let Router {
+                    table, isolated, ..
+                } = &**router;
                 let neighbours =
                     table.is_local(packet.source.address) && table.is_local(destination);
                 match table.route(destination) {
@@ -147,8 +159,12 @@ impl Internet {
             }
         };
         match onward {
-            Ok(via) => self.transmit(slot, via),
-            Err(reason) => self.drop(slot, reason),
+            Ok(via) => {
+                if let Err(mtu) = self.transmit(slot, via) {
+                    self.too_long(slot, via, mtu, Some(came));
+                }
+            }
+            Err(reason) => self.turn_away(slot, reason, came),
         }
     }
 
@@ -162,22 +178,37 @@ impl Internet {
             let destination = packet.destination.address;
             return self.drop(slot, DropReason::WrongHost { host, destination });
         }
-        let endpoint = match &packet.transport {
-            Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => packet.destination,
-            Transport::IcmpError(error) => error.quoted_source,
+        if packet.fragment.is_some() {
+            if let Some(whole) = self.reassemble(host, slot) {
+                self.deliver(host, whole);
+            }
+            return;
+        }
+        let program = match &packet.transport {
+            Transport::Udp | Transport::Tcp(_) => at.owner(packet.destination),
+            Transport::IcmpEcho(echo) if echo.is_reply => at.pinger(packet.destination.port),
+            Transport::IcmpEcho(echo) => return self.answer_echo(host, slot, echo.sequence),
+            Transport::IcmpError(error) => match error.quoted_protocol {
+                Protocol::Udp => at.owner(error.quoted_source),
+                Protocol::Icmp => at.pinger(error.quoted_source.port),
+                // Errors about TCP concern connections, and not programs.
+                Protocol::Tcp => None,
+            },
         };
-        let Some(program) = at.owner(endpoint) else {
+        let Some(program) = program else {
             return self.refuse(host, slot);
         };
         // Out of the packet while the program looks at it, for the program may send.
         let (addresses, id) = ((packet.source, packet.destination), packet.id);
         let icmp = match &packet.transport {
-            Transport::IcmpError(error) => Some(**error),
-            _ => None,
+            Transport::IcmpError(error) => Some(Icmp::Error(**error)),
+            Transport::IcmpEcho(echo) => Some(Icmp::Reply(*echo)),
+            Transport::Udp | Transport::Tcp(_) => None,
         };
         let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
         let input = match &icmp {
-            Some(error) => unreachable_input(error),
+            Some(Icmp::Error(error)) => unreachable_input(error, addresses.0),
+            Some(Icmp::Reply(echo)) => reply_input(id, addresses, echo.sequence, &payload),
             None => datagram_input(id, addresses, &payload),
         };
         let now = self.now;
@@ -196,34 +227,26 @@ impl Internet {
     /// sent (RFC 1122 §3.2.2).
     fn refuse(&mut self, host: NodeId, slot: Slot) {
         let packet = self.arena.get(slot);
-        let (id, source, endpoint) = (packet.id, packet.source, packet.destination);
-        if packet.transport != Transport::Udp {
-            let why = "an ICMP error about a socket that is closed";
-            return self.drop(slot, DropReason::Rejected { host, why });
-        }
-        self.drop(slot, DropReason::PortUnreachable { host, endpoint });
-        let error = IcmpError {
-            kind: IcmpErrorKind::PortUnreachable,
-            quoted_protocol: Protocol::Udp,
-            quoted_source: source,
-            quoted_destination: endpoint,
+        let endpoint = packet.destination;
+        let why = match &packet.transport {
+            Transport::Udp => {
+                let about = self.offending(slot);
+                self.drop(slot, DropReason::PortUnreachable { host, endpoint });
+                return self.tell_from(host, about, IcmpErrorKind::PortUnreachable);
+            }
+            Transport::Tcp(_) => "a TCP segment to a host that knows no TCP",
+            Transport::IcmpEcho(_) => "an echo reply that nobody waits for",
+            Transport::IcmpError(_) => "an ICMP error about a socket that is closed",
         };
-        let answer = self.arena.insert(Packet::new(
-            endpoint.without_port(),
-            source.without_port(),
-            Transport::IcmpError(Box::new(error)),
-            Payload::default(),
-            host,
-        ));
-        self.launch(answer, Cause::ErrorAbout(id));
+        self.drop(slot, DropReason::Rejected { host, why });
     }
 
-    fn drop(&mut self, slot: Slot, reason: DropReason) {
+    pub(super) fn drop(&mut self, slot: Slot, reason: DropReason) {
         self.end(slot, Fate::Dropped(reason));
     }
 
     /// A packet's life ends.
-    fn end(&mut self, slot: Slot, fate: Fate) {
+    pub(super) fn end(&mut self, slot: Slot, fate: Fate) {
         self.trace.ended(self.now, self.arena.get(slot), fate);
         self.arena.remove(slot);
     }
@@ -247,11 +270,34 @@ fn datagram_input(
     })
 }
 
-fn unreachable_input(error: &IcmpError) -> Input<'static> {
+/// What a program is told that is no datagram.
+enum Icmp {
+    Error(IcmpError),
+    Reply(IcmpEcho),
+}
+
+fn reply_input(
+    id: PacketId,
+    (source, destination): (Endpoint, Endpoint),
+    sequence: u16,
+    payload: &Payload,
+) -> Input<'_> {
+    Input::EchoReply(EchoReply {
+        id,
+        local: destination.address.into(),
+        remote: source.address.into(),
+        identifier: destination.port,
+        sequence,
+        payload: payload.bytes(),
+    })
+}
+
+fn unreachable_input(error: &IcmpError, reporter: Endpoint) -> Input<'static> {
     Input::Unreachable {
         local: error.quoted_source.into(),
         remote: error.quoted_destination.into(),
         kind: error.kind,
+        reporter: reporter.address.into(),
     }
 }
 

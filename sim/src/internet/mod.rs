@@ -5,6 +5,8 @@
 
 mod build;
 mod forward;
+mod fragment;
+mod icmp;
 mod run;
 mod tell;
 
@@ -14,7 +16,7 @@ use std::collections::VecDeque;
 use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
 use crate::firewall::{Firewall, Rules};
-use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
+use crate::host::{Alarm, Host, Io, Post, Program, ProgramId, Sending};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
 use crate::middlebox::{Middlebox, Surroundings, Verdict};
@@ -59,6 +61,8 @@ enum What {
     Arrive(DirectionId, Slot),
     /// A packet that a host sent to itself arrives.
     Loopback(NodeId, Slot),
+    /// A host waits no longer for some fragments.
+    GiveUp(NodeId),
     /// A message arrives out of band.
     Deliver(u32),
 }
@@ -108,6 +112,7 @@ struct Running {
     program: Box<dyn Program>,
     host: NodeId,
     alarm: Alarm,
+    sending: Sending,
     counter: u64,
 }
 
@@ -121,6 +126,7 @@ enum Node {
 struct Router {
     table: RouteTable,
     isolated: bool,
+    errors: icmp::RateLimit,
 }
 
 struct Gateway {
@@ -131,6 +137,7 @@ struct Gateway {
     /// From the inside out.
     devices: Vec<DeviceAtWork>,
     random: Stream,
+    errors: icmp::RateLimit,
 }
 
 enum DeviceAtWork {
@@ -301,6 +308,7 @@ impl Internet {
             program,
             host,
             alarm: Alarm::default(),
+            sending: Sending::default(),
             counter: 0,
         });
         self.schedule(id, self.now, What::Start(id));

@@ -130,6 +130,7 @@ impl Internet {
             }
             What::Arrive(on, slot) => self.arrive(on, slot),
             What::Loopback(host, slot) => self.deliver(host, slot),
+            What::GiveUp(host) => self.give_up_fragments(host),
             What::Wake(id) => self.wake(id),
             What::Start(id) => self.give(id, Input::Start),
             What::Deliver(place) => {
@@ -185,6 +186,7 @@ impl Internet {
             outbox: &mut self.outbox,
             posts: &mut self.posts,
             alarm: &mut running.alarm,
+            sending: &mut running.sending,
             rejected: None,
         };
         let result = act(&mut *running.program, &mut io);

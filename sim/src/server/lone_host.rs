@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::engine::Stream;
-use crate::host::{Alarm, Datagram, Host, Input, Io, Program, ProgramId};
+use crate::host::{Alarm, Datagram, Host, Input, Io, Program, ProgramId, Sending};
 use crate::id::{DirectionId, NodeId};
 use crate::packet::{IcmpErrorKind, PacketArena, PacketId, Slot};
 use crate::time::Time;
@@ -56,6 +56,7 @@ impl<P: Program> LoneHost<P> {
             outbox: &mut self.outbox,
             posts: &mut Vec::new(),
             alarm: &mut self.alarm,
+            sending: &mut Sending::default(),
             rejected: None,
         };
         self.program.handle_input(self.now, input, &mut io);
@@ -94,6 +95,7 @@ impl<P: Program> LoneHost<P> {
             local,
             remote,
             kind: IcmpErrorKind::PortUnreachable,
+            reporter: remote.ip(),
         })
     }
 

@@ -170,6 +170,7 @@ impl Program for StunServer {
             }
             Input::Datagram(datagram) => self.handle_datagram(&datagram, io),
             Input::Wake | Input::Unreachable { .. } | Input::Message { .. } => {}
+            Input::EchoReply(_) => {}
         }
     }
 }

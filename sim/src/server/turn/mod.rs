@@ -578,10 +578,11 @@ impl Program for TurnServer {
                 local,
                 remote,
                 kind,
+                ..
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Message { .. } => {}
+            Input::Message { .. } | Input::EchoReply(_) => {}
         }
         io.wake_at(
             self.listeners
