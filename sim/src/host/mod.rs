@@ -2,6 +2,7 @@
 //! requests by itself, and puts fragments together.
 
 mod network_layer;
+mod path_mtu;
 mod program;
 mod reassembly;
 mod sockets;

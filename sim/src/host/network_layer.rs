@@ -1,6 +1,7 @@
 //! What a host's kernel knows of IP and ICMP beyond its sockets: fragments that wait, pings under
-//! way. Most hosts need none of it.
+//! way, how wide the way to others is. Most hosts need none of it.
 
+use super::path_mtu::PathMtus;
 use super::program::ProgramId;
 use super::reassembly::Reassembly;
 use crate::packet::DEFAULT_HOP_LIMIT;
@@ -25,6 +26,7 @@ impl Default for Sending {
 #[derive(Default)]
 pub(crate) struct NetworkLayer {
     pub(crate) reassembly: Reassembly,
+    pub(crate) path_mtus: PathMtus,
     /// Who pings with that identifier.
     pings: Vec<(u16, ProgramId)>,
 }

@@ -246,3 +246,6 @@ impl Incomplete {
         self.end == Some(lengths.sum())
     }
 }
+
+#[cfg(test)]
+mod tests;

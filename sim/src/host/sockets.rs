@@ -5,6 +5,7 @@ use crate::engine::Stream;
 use crate::host::ProgramId;
 use crate::host::network_layer::NetworkLayer;
 use crate::id::{DirectionId, NodeId};
+use crate::time::Time;
 
 /// The ephemeral ports (RFC 6335 §6).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
@@ -84,6 +85,11 @@ impl Host {
     /// The network layer, made where it is needed first.
     pub(crate) fn network_layer(&mut self) -> &mut NetworkLayer {
         self.network_layer.get_or_insert_default()
+    }
+
+    /// How long packets to `destination` may be, if something was heard of it.
+    pub(crate) fn path_mtu(&self, now: Time, destination: Address) -> Option<u16> {
+        self.network_layer.as_ref()?.path_mtus.get(now, destination)
     }
 
     /// Who pings with that identifier.

@@ -5,13 +5,11 @@ use super::icmp::Came;
 use super::{Gateway, Internet, Node, Router, What};
 use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
-use crate::host::{Datagram, EchoReply, Input};
+use crate::host::{Datagram, Input, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
-use crate::packet::{
-    IcmpEcho, IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
-};
+use crate::packet::{IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport};
 use crate::time::Time;
 use crate::topology::Route;
 use crate::trace::{Cause, DropReason, Event, Fate, Trace};
@@ -33,6 +31,13 @@ impl Internet {
         }
         match host.interface(source) {
             Some(interface) if source.family() == destination.family() => {
+                if !packet.dont_fragment
+                    && let Some(mtu) = host.path_mtu(self.now, destination)
+                    && packet.wire_length() > usize::from(mtu)
+                    && self.cut(slot, interface.out, mtu)
+                {
+                    return;
+                }
                 if let Err(mtu) = self.transmit(slot, interface.out) {
                     self.too_long(slot, interface.out, mtu, None);
                 }
@@ -184,34 +189,29 @@ impl Internet {
             }
             return;
         }
-        let program = match &packet.transport {
-            Transport::Udp | Transport::Tcp(_) => at.owner(packet.destination),
-            Transport::IcmpEcho(echo) if echo.is_reply => at.pinger(packet.destination.port),
-            Transport::IcmpEcho(echo) => return self.answer_echo(host, slot, echo.sequence),
-            Transport::IcmpError(error) => match error.quoted_protocol {
-                Protocol::Udp => at.owner(error.quoted_source),
-                Protocol::Icmp => at.pinger(error.quoted_source.port),
-                // Errors about TCP concern connections, and not programs.
-                Protocol::Tcp => None,
-            },
-        };
-        let Some(program) = program else {
+        if packet.transport.protocol() == Protocol::Icmp {
+            return self.deliver_icmp(host, slot);
+        }
+        let Some(program) = at.owner(packet.destination) else {
             return self.refuse(host, slot);
         };
-        // Out of the packet while the program looks at it, for the program may send.
         let (addresses, id) = ((packet.source, packet.destination), packet.id);
-        let icmp = match &packet.transport {
-            Transport::IcmpError(error) => Some(Icmp::Error(**error)),
-            Transport::IcmpEcho(echo) => Some(Icmp::Reply(*echo)),
-            Transport::Udp | Transport::Tcp(_) => None,
-        };
+        self.hand_over(host, slot, program, |payload| {
+            datagram_input(id, addresses, payload)
+        });
+    }
+
+    /// Gives a packet that has reached a host to a program there.
+    pub(super) fn hand_over(
+        &mut self,
+        host: NodeId,
+        slot: Slot,
+        program: ProgramId,
+        input: impl for<'a> FnOnce(&'a Payload) -> Input<'a>,
+    ) {
+        // Out of the packet while the program looks at it, for the program may send.
         let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
-        let input = match &icmp {
-            Some(Icmp::Error(error)) => unreachable_input(error, addresses.0),
-            Some(Icmp::Reply(echo)) => reply_input(id, addresses, echo.sequence, &payload),
-            None => datagram_input(id, addresses, &payload),
-        };
-        let now = self.now;
+        let (now, input) = (self.now, input(&payload));
         let (rejected, ()) =
             self.with_program(program, |program, io| program.handle_input(now, input, io));
         let fate = match rejected {
@@ -223,22 +223,17 @@ impl Internet {
         self.carry_out(program);
     }
 
-    /// Nobody listens: the packet ends, and its sender is told. An error about an error is never
-    /// sent (RFC 1122 §3.2.2).
+    /// Nobody listens: the packet ends, and its sender is told.
     fn refuse(&mut self, host: NodeId, slot: Slot) {
+        let about = self.offending(slot);
         let packet = self.arena.get(slot);
+        if packet.transport != Transport::Udp {
+            let why = "a TCP segment to a host that knows no TCP";
+            return self.drop(slot, DropReason::Rejected { host, why });
+        }
         let endpoint = packet.destination;
-        let why = match &packet.transport {
-            Transport::Udp => {
-                let about = self.offending(slot);
-                self.drop(slot, DropReason::PortUnreachable { host, endpoint });
-                return self.tell_from(host, about, IcmpErrorKind::PortUnreachable);
-            }
-            Transport::Tcp(_) => "a TCP segment to a host that knows no TCP",
-            Transport::IcmpEcho(_) => "an echo reply that nobody waits for",
-            Transport::IcmpError(_) => "an ICMP error about a socket that is closed",
-        };
-        self.drop(slot, DropReason::Rejected { host, why });
+        self.drop(slot, DropReason::PortUnreachable { host, endpoint });
+        self.tell_from(host, about, IcmpErrorKind::PortUnreachable);
     }
 
     pub(super) fn drop(&mut self, slot: Slot, reason: DropReason) {
@@ -268,37 +263,6 @@ fn datagram_input(
             Payload::Bytes(_) => 0,
         },
     })
-}
-
-/// What a program is told that is no datagram.
-enum Icmp {
-    Error(IcmpError),
-    Reply(IcmpEcho),
-}
-
-fn reply_input(
-    id: PacketId,
-    (source, destination): (Endpoint, Endpoint),
-    sequence: u16,
-    payload: &Payload,
-) -> Input<'_> {
-    Input::EchoReply(EchoReply {
-        id,
-        local: destination.address.into(),
-        remote: source.address.into(),
-        identifier: destination.port,
-        sequence,
-        payload: payload.bytes(),
-    })
-}
-
-fn unreachable_input(error: &IcmpError, reporter: Endpoint) -> Input<'static> {
-    Input::Unreachable {
-        local: error.quoted_source.into(),
-        remote: error.quoted_destination.into(),
-        kind: error.kind,
-        reporter: reporter.address.into(),
-    }
 }
 
 /// A packet on its way through a gateway.

@@ -148,10 +148,8 @@ impl Internet {
     }
 
     fn set_fragment_alarm(&mut self, host: NodeId) {
-        let Node::Host(at) = &mut self.nodes[host.index()] else {
-            unreachable!("only hosts wait for fragments")
-        };
-        if let Some((when, packet)) = at.network_layer().reassembly.set_alarm() {
+        let reassembly = &mut self.host(host).network_layer().reassembly;
+        if let Some((when, packet)) = reassembly.set_alarm() {
             let rank = Rank::new(when, Entity::node(host.index()), packet.index() as u64);
             self.queue.push(rank, What::GiveUp(host));
         }
@@ -161,21 +159,10 @@ impl Internet {
     /// told, where the first fragment is here to be quoted (RFC 1122 §3.3.2).
     pub(super) fn give_up_fragments(&mut self, host: NodeId) {
         let now = self.now;
-        let reassembly = |internet: &mut Internet, give_up: bool| {
-            let Node::Host(at) = &mut internet.nodes[host.index()] else {
-                unreachable!("only hosts wait for fragments")
-            };
-            let reassembly = &mut at.network_layer().reassembly;
-            if give_up {
-                reassembly.give_up(now)
-            } else {
-                reassembly.is_due(now).then(Vec::new)
-            }
-        };
-        if reassembly(self, false).is_none() {
+        if !self.host(host).network_layer().reassembly.is_due(now) {
             return;
         }
-        while let Some(slots) = reassembly(self, true) {
+        while let Some(slots) = self.host(host).network_layer().reassembly.give_up(now) {
             let about = slots.first().map(|first| self.offending(*first));
             for slot in slots {
                 self.drop(slot, DropReason::FragmentsIncomplete { node: host });

@@ -31,6 +31,7 @@ use std::net::IpAddr;
 
 use super::{DeviceAtWork, Internet, Node};
 use crate::address::{Address, Endpoint, Family};
+use crate::host::{EchoReply, Host, Input};
 use crate::id::{DirectionId, NodeId};
 use crate::nat::TooBig;
 use crate::packet::{
@@ -238,6 +239,71 @@ impl Internet {
             Payload::default(),
             by,
         ))
+    }
+
+    /// An ICMP packet has reached the host that it is for.
+    pub(super) fn deliver_icmp(&mut self, host: NodeId, slot: Slot) {
+        let packet = self.arena.get(slot);
+        let (id, source, destination) = (packet.id, packet.source, packet.destination);
+        let echo = match &packet.transport {
+            Transport::IcmpError(error) => {
+                let error = **error;
+                return self.deliver_error(host, slot, error);
+            }
+            Transport::IcmpEcho(echo) => *echo,
+            Transport::Udp | Transport::Tcp(_) => unreachable!("only ICMP comes here"),
+        };
+        if !echo.is_reply {
+            return self.answer_echo(host, slot, echo.sequence);
+        }
+        let Some(program) = self.host(host).pinger(destination.port) else {
+            let why = "an echo reply that nobody waits for";
+            return self.drop(slot, DropReason::Rejected { host, why });
+        };
+        self.hand_over(host, slot, program, |payload| {
+            Input::EchoReply(EchoReply {
+                id,
+                local: destination.address.into(),
+                remote: source.address.into(),
+                identifier: destination.port,
+                sequence: echo.sequence,
+                payload: payload.bytes(),
+            })
+        });
+    }
+
+    fn deliver_error(&mut self, host: NodeId, slot: Slot, error: IcmpError) {
+        let (now, reporter) = (self.now, self.arena.get(slot).source.address);
+        let at = self.host(host);
+        if let IcmpErrorKind::TooBig { mtu } = error.kind
+            && reporter.family() == Family::V6
+        {
+            let path_mtus = &mut at.network_layer().path_mtus;
+            path_mtus.learn(now, error.quoted_destination.address, mtu);
+        }
+        let program = match error.quoted_protocol {
+            Protocol::Udp => at.owner(error.quoted_source),
+            Protocol::Icmp => at.pinger(error.quoted_source.port),
+            // What concerns a connection is for the host's TCP, and no program's.
+            Protocol::Tcp => None,
+        };
+        let Some(program) = program else {
+            let why = "an ICMP error about a socket that is closed";
+            return self.drop(slot, DropReason::Rejected { host, why });
+        };
+        self.hand_over(host, slot, program, |_| Input::Unreachable {
+            local: error.quoted_source.into(),
+            remote: error.quoted_destination.into(),
+            kind: error.kind,
+            reporter: reporter.into(),
+        });
+    }
+
+    pub(super) fn host(&mut self, host: NodeId) -> &mut Host {
+        match &mut self.nodes[host.index()] {
+            Node::Host(host) => host,
+            _ => unreachable!("packets are delivered to hosts"),
+        }
     }
 
     /// A host answers a ping with the same bytes, which may be cut on their way back.
