@@ -339,8 +339,7 @@ fn only_the_sender_cuts_ipv6_and_learns_how_long_pieces_may_be() {
     let told = &net.program::<Socket>(a).told;
     let mtus: Vec<_> = told.iter().map(|told| (told.0, told.3)).collect();
     let too_big = |mtu| IcmpErrorKind::TooBig { mtu };
-    // Of each try the first fragment only is reported (RFC 4443 §2.4 would report others, too; what
-    // they are about can't be known from them).
+    // Of each try the first fragment only is reported: the others have no ports to go by.
     assert_eq!(mtus, [(ms(20), too_big(1400)), (ms(140), too_big(1300))]);
     assert_eq!(told[0].4, "100::c000:8");
     // The last fragments of both lost tries were short enough: B gives up after a minute.

@@ -202,6 +202,7 @@ impl Internet {
     }
 
     /// Gives a packet that has reached a host to a program there.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         host: NodeId,

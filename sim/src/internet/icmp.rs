@@ -10,8 +10,9 @@
 //! other side's private address tells an ICE agent nothing), about whatever a firewall or a NAT's
 //! filter refuses, and about stations that an access point keeps apart.
 //!
-//! **About what never** (RFC 1122 §3.2.2): an ICMP error, a fragment that isn't the first, a packet
-//! from nobody or from a group.
+//! **About what never** (RFC 1122 §3.2.2): an ICMP error, a fragment that isn't the first (IPv6 would
+//! allow that, but nobody could tell which socket it is about), a packet from nobody or from a
+//! group.
 //!
 //! **From which address.** A gateway has its first external address toward the outside, and toward
 //! the inside the first address of its [subnet](crate::Topology::subnet), as custom has it

@@ -2,6 +2,19 @@
 //!
 //! [`build`](crate::Topology::build) makes one from a plan. Programs are attached to its hosts, time
 //! is let pass, and the trace tells what became of every packet. Nothing moves between calls.
+//!
+//! # What the network says about packets that go no further
+//!
+//! A packet that is too long for the next link, and must not be cut, is reported by ICMP by the node
+//! before that link; hops that ran out, by the node where they did; a public address that nobody
+//! has, by the router or gateway that knows no way to it. Packets to private and other special
+//! addresses vanish in silence, as at the edges of real providers: a check that an ICE agent sends to
+//! its peer's private address is not answered. So do those that a firewall or a NAT's filter refuses,
+//! and those between stations that are kept apart. What a NAT reports is in its
+//! [configuration](crate::nat::NatConfig). Routers, which have no address in a plan, report from
+//! 192.0.0.8 (RFC 7600 §4.8) or `100::c000:8`; a gateway has its external address, and inside the
+//! first one of its subnet. Each of them sends 1000 errors a second at most, and 50 at once.
+//! Hosts answer pings by themselves; routers and gateways don't.
 
 mod build;
 mod forward;
