@@ -183,7 +183,7 @@ fn a_long_ping_is_cut_both_ways() {
         plan.connect(host, core, narrow, &[Address::v4(192, 0, 2, last)]);
     }
     let (mut net, a, _) = start(plan);
-    let long: Vec<u8> = (0..60_000u32).map(|n| (n * n >> 3) as u8).collect();
+    let long: Vec<u8> = (0..60_000u32).map(|n| ((n * n) >> 3) as u8).collect();
     let sent = long.clone();
     act(&mut net, a, move |io| {
         // Once as it is, once cut.

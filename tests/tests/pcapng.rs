@@ -479,7 +479,7 @@ fn fragments_are_written_as_such_and_make_the_datagram_again() {
         let [a, b] = ["a", "b"].map(|name| plan.find(name).unwrap());
         let mut net = plan.build(1).unwrap();
         net.record();
-        let sent: Vec<u8> = (0..1500u32).map(|n| (n * n >> 4) as u8).collect();
+        let sent: Vec<u8> = (0..1500u32).map(|n| ((n * n) >> 4) as u8).collect();
         let bytes = sent.clone();
         net.attach_fn(b, listens(9));
         net.attach_fn(a, move |_, input, io| {
