@@ -405,6 +405,47 @@ fn a_gateway_tells_in_the_words_of_the_side_it_tells_unless_it_is_a_black_hole()
     }
 }
 
+#[test]
+fn a_translator_between_families_cuts_what_ipv4_allows_and_tells_the_rest_in_ipv4_s_terms() {
+    // As NAT64's other way round: 192.0.2.9 is B's IPv6 address.
+    let translate = |packet: &mut Packet| {
+        packet.source.address = "2001:db8::1".parse().unwrap();
+        packet.destination.address = "2001:db8::2".parse().unwrap();
+        true
+    };
+    let mut plan = Topology::new();
+    let [a, b] = ["A", "B"].map(|name| plan.host(name));
+    let middle = plan.gateway("middle");
+    let make = move || Box::new(Meddler(translate)) as Box<dyn Middlebox>;
+    plan.install(middle, Device::Custom(Arc::new(make)));
+    let core = plan.router("core");
+    plan.connect(middle, core, Link::symmetric(narrow(1300)), &[]);
+    for (host, node, address) in [(a, middle, "192.0.2.1"), (b, core, "2001:db8::2")] {
+        let wide = Link::symmetric(narrow(1500));
+        plan.connect(host, node, wide, &[address.parse().unwrap()]);
+    }
+    let (mut net, a, b) = start(plan);
+    let to = "192.0.2.9:9";
+    net.act(a, |_: &mut Socket, io| {
+        io.send_from(5000, at(to), &payload(1400));
+    });
+    send(&mut net, a, to, &payload(1400));
+    net.run_to_end().unwrap();
+    let told = &net.program::<Socket>(a).told;
+    let kind = IcmpErrorKind::TooBig { mtu: 1280 };
+    assert_eq!(
+        told,
+        &[(ms(20), at(A), at(to), kind, "192.0.0.8".to_owned())]
+    );
+    let got: Vec<_> = net
+        .program::<Socket>(b)
+        .got
+        .iter()
+        .map(|got| &got.2)
+        .collect();
+    assert_eq!(got, [&payload(1400)]);
+}
+
 /// Sends 4,000 bytes through a device that drops the fragment at this offset.
 fn without(offset: u16, to: &str) -> (Internet, ProgramId, ProgramId) {
     let drops = move |packet: &mut Packet| packet.fragment.is_none_or(|part| part.offset != offset);

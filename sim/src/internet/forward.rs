@@ -34,7 +34,7 @@ impl Internet {
                 if !packet.dont_fragment
                     && let Some(mtu) = host.path_mtu(self.now, destination)
                     && packet.wire_length() > usize::from(mtu)
-                    && self.cut(slot, interface.out, mtu)
+                    && self.cut(slot, interface.out, mtu, true)
                 {
                     return;
                 }

@@ -2,7 +2,7 @@
 //! the host that they are for (RFC 791 §3.2, RFC 8200 §4.5).
 //!
 //! An IPv4 packet whose sender allows it is cut by whoever stands before the link, a fragment too;
-//! an IPv6 packet by its sending host only. The packet ends there, and its fragments are packets of
+//! an IPv6 packet by its sending host only, or by who made it of an IPv4 packet. The packet ends there, and its fragments are packets of
 //! their own. Fragments that wait in a host are under way; when the last one is there they are
 //! delivered together, and the first one goes on as the whole packet that the program gets.
 //!
@@ -26,8 +26,15 @@ const LONGEST: usize = 65_535;
 
 impl Internet {
     /// Cuts a packet that is longer than the `mtu` of the link before it, and sends the fragments.
-    /// Does nothing, and returns false, if that isn't allowed or not possible.
-    pub(super) fn cut(&mut self, slot: Slot, on: DirectionId, mtu: u16) -> bool {
+    /// Does nothing, and returns false, if that isn't allowed or not possible. Whether the packet
+    /// was made here counts for IPv6.
+    pub(super) fn cut(
+        &mut self,
+        slot: Slot,
+        on: DirectionId,
+        mtu: u16,
+        is_made_here: bool,
+    ) -> bool {
         let node = self.near_end(on);
         let packet = self.arena.get(slot);
         let ip_header = match packet.source.address.family() {
@@ -36,7 +43,7 @@ impl Internet {
         };
         let may = match packet.source.address.family() {
             Family::V4 => !packet.dont_fragment,
-            Family::V6 => !packet.dont_fragment && packet.origin == node,
+            Family::V6 => !packet.dont_fragment && is_made_here,
         };
         let room = usize::from(mtu).saturating_sub(ip_header) / UNIT * UNIT;
         let header = packet.transport_header();

@@ -36,7 +36,8 @@ use crate::host::{EchoReply, Host, Input};
 use crate::id::{DirectionId, NodeId};
 use crate::nat::TooBig;
 use crate::packet::{
-    IcmpEcho, IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
+    IPV4_HEADER, IPV6_HEADER, IcmpEcho, IcmpError, IcmpErrorKind, Packet, PacketId, Payload,
+    Protocol, Slot, Transport,
 };
 use crate::time::Time;
 use crate::topology::{Route, RouteTable};
@@ -49,6 +50,9 @@ const DUMMY_V4: Address = Address::v4(192, 0, 0, 8);
 fn dummy_v6() -> Address {
     std::net::Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0xc000, 8).into()
 }
+
+/// By how much an IPv6 header is longer.
+const HEADERS_DIFFER: u16 = (IPV6_HEADER - IPV4_HEADER) as u16;
 
 /// Nanoseconds between two errors in the long run.
 const INTERVAL: u64 = 1_000_000;
@@ -113,12 +117,23 @@ impl Internet {
     /// `came` says how it came, if the node isn't its sender.
     #[cold]
     pub(super) fn too_long(&mut self, slot: Slot, on: DirectionId, mtu: u16, came: Option<Came>) {
-        if self.cut(slot, on, mtu) {
-            return;
-        }
         let node = self.near_end(on);
         let about = self.offending(slot);
+        let family = about.source.address.family();
+        let from = came.map_or(family, |came| came.source.address.family());
+        // A translator from IPv4 to IPv6 cuts what IPv4 allows to be cut (RFC 7915 §4).
+        let is_made_here = came.is_none() || from != family;
+        if self.cut(slot, on, mtu, is_made_here) {
+            return;
+        }
         self.drop(slot, DropReason::TooBig { on, mtu });
+        // Who translates between families tells how long a packet of the sender's may be (RFC 7915
+        // §4.2, §5.2): their headers differ.
+        let mtu = match (from, family) {
+            (Family::V4, Family::V6) => mtu.saturating_sub(HEADERS_DIFFER),
+            (Family::V6, Family::V4) => mtu.saturating_add(HEADERS_DIFFER),
+            _ => mtu,
+        };
         let kind = IcmpErrorKind::TooBig { mtu };
         match (came, &self.nodes[node.index()]) {
             (Some(came), Node::Gateway(gateway)) => {
