@@ -3,7 +3,7 @@
 //! A world is made from two numbers: a seed, and a size, by which a failing one is made smaller.
 //! It is as odd as the plan allows: meshes of routers, chains of NATs and firewalls whose insides
 //! all use the same private block, hosts with several links, lossy, slow, reordering and
-//! duplicating links, loops; programs that write to everybody, to closed ports, to addresses that
+//! duplicating links, loops; programs that write to and ping everybody, to closed ports, to addresses that
 //! nobody has and from addresses that aren't theirs.
 
 use std::net::SocketAddr;
@@ -380,6 +380,8 @@ impl Program for Chatter {
         match input {
             Input::Start => {
                 io.bind(OPEN).unwrap();
+                let cuts = io.random().chance(0.5);
+                io.allow_fragmentation(cuts);
                 let pause = io.random().below(20);
                 io.wake_after(Duration::from_millis(pause));
             }
@@ -420,6 +422,10 @@ impl Chatter {
             1 => "0.0.0.0:5999".parse().unwrap(),
             _ => SocketAddr::from(([0, 0, 0, 0], OPEN)),
         };
+        if io.random().chance(0.1) {
+            let sequence = io.random().below(3) as u16;
+            return io.ping(local.ip(), to.ip(), OPEN, sequence, &[0; 40]);
+        }
         let magnitude = io.random().below(12);
         let length = io.random().below(1 << magnitude) as usize;
         if io.random().chance(0.3) {

@@ -460,3 +460,87 @@ fn the_longest_datagrams_are_written_too() {
     assert_eq!(read(file.at("b to core")[0]).payload.len(), 65_507);
     assert_eq!(read(file.at("b to core")[1]).payload, b"");
 }
+
+#[test]
+fn fragments_are_written_as_such_and_make_the_datagram_again() {
+    for (to, header) in [("192.0.2.2:9", 20), ("[2001:db8::2]:9", 48)] {
+        let mut plan = Topology::new();
+        let core = plan.router("core");
+        let narrow = |mtu| Link::symmetric(Conditions::new(Duration::from_millis(1)).mtu(mtu));
+        for (name, last, mtu) in [
+            ("a", 1, 600),
+            ("b", 2, if header == 20 { 300 } else { 600 }),
+        ] {
+            let host = plan.host(name);
+            let v6 = format!("2001:db8::{last}").parse().unwrap();
+            let addresses = [pinhole::Address::v4(192, 0, 2, last), v6];
+            plan.connect(host, core, narrow(mtu), &addresses);
+        }
+        let [a, b] = ["a", "b"].map(|name| plan.find(name).unwrap());
+        let mut net = plan.build(1).unwrap();
+        net.record();
+        let sent: Vec<u8> = (0..1500u32).map(|n| ((n * n) >> 4) as u8).collect();
+        let bytes = sent.clone();
+        net.attach_fn(b, listens(9));
+        net.attach_fn(a, move |_, input, io| {
+            if let Input::Start = input {
+                io.bind(5000).unwrap();
+                io.allow_fragmentation(true);
+                // Another first, so that the number is not 0.
+                io.send_from(5000, to.parse().unwrap(), b"short");
+                io.send_from(5000, to.parse().unwrap(), &bytes);
+            }
+        });
+        net.run_to_end().unwrap();
+        let file = open(&net);
+        for (interface, count) in [
+            ("a to core", 3),
+            ("b to core", if header == 20 { 8 } else { 3 }),
+        ] {
+            let mut whole = vec![0; 8 + sent.len()];
+            let mut lasts = 0;
+            let captures = file.at(interface);
+            assert_eq!(captures.len(), 1 + count, "{interface}");
+            for capture in &captures[1..] {
+                let packet = SlicedPacket::from_ip(&capture.bytes).unwrap();
+                let net = packet.net.as_ref().unwrap();
+                assert!(net.ip_payload_ref().unwrap().fragmented);
+                let (identification, offset, more) = match net {
+                    NetSlice::Ipv4(ip) => {
+                        let ip = ip.header().to_header();
+                        assert_eq!(ip.header_checksum, ip.calc_header_checksum());
+                        assert!(!ip.dont_fragment);
+                        let offset = ip.fragment_offset.byte_offset();
+                        (u32::from(ip.identification), offset, ip.more_fragments)
+                    }
+                    NetSlice::Ipv6(ip) => {
+                        let part = etherparse::Ipv6FragmentHeader::from_slice(&capture.bytes[40..]);
+                        let (part, _) = part.unwrap();
+                        assert_eq!(ip.header().next_header().0, 44);
+                        let offset = part.fragment_offset.byte_offset();
+                        (part.identification, offset, part.more_fragments)
+                    }
+                    other => panic!("expected IP: {other:?}"),
+                };
+                assert_eq!(identification, 1);
+                lasts += u32::from(!more);
+                let bytes = &capture.bytes[header..];
+                let offset = usize::from(offset);
+                whole[offset..offset + bytes.len()].copy_from_slice(bytes);
+            }
+            assert_eq!(lasts, 1);
+            let (udp, payload) = etherparse::UdpHeader::from_slice(&whole).unwrap();
+            assert_eq!((udp.source_port, udp.destination_port), (5000, 9));
+            assert_eq!(usize::from(udp.length), whole.len());
+            assert_eq!(payload, sent);
+            // The checksum is over the whole, too.
+            let first = SlicedPacket::from_ip(&captures[1].bytes).unwrap();
+            let checksum = match first.net.unwrap() {
+                NetSlice::Ipv4(ip) => udp.calc_checksum_ipv4(&ip.header().to_header(), payload),
+                NetSlice::Ipv6(ip) => udp.calc_checksum_ipv6(&ip.header().to_header(), payload),
+                other => panic!("expected IP: {other:?}"),
+            };
+            assert_eq!(udp.checksum, checksum.unwrap());
+        }
+    }
+}

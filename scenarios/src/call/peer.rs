@@ -361,6 +361,7 @@ impl Program for Peer {
                     let _ = self.receive_from_peer(now, local, remote, &relayed.payload);
                 }
             }
+            Input::EchoReply(_) => {}
         }
         self.pump(now, io);
     }

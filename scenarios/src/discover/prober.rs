@@ -142,6 +142,7 @@ impl Program for Prober {
             Input::Start
             | Input::Unreachable { .. }
             | Input::Tcp { .. }
+            | Input::EchoReply(_)
             | Input::Message { .. } => {}
         }
         self.pump(io);

@@ -1,11 +1,17 @@
-//! Hosts: interfaces, UDP sockets, TCP, and the sans-IO programs that run on them.
+//! Hosts: interfaces, UDP sockets, TCP, and the sans-IO programs that run on them. A host answers echo
+//! requests by itself, and puts fragments together.
 
+mod network_layer;
+mod path_mtu;
 mod program;
+mod reassembly;
 mod sockets;
 pub(crate) mod tcp;
 
+pub(crate) use network_layer::Sending;
 pub(crate) use program::{Alarm, Post};
-pub use program::{Datagram, Input, Io, Program, ProgramId};
+pub use program::{Datagram, EchoReply, Input, Io, Program, ProgramId};
+pub(crate) use reassembly::Kept;
 pub use sockets::BindError;
 pub(crate) use sockets::Host;
 pub use tcp::{CongestionControl, TcpEnd, TcpEvent, TcpId, TcpSettings};

@@ -5,15 +5,19 @@
 //! opens no socket of the operating system and never blocks.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::network_layer::Sending;
 use super::sockets::{BindError, Host};
 use super::tcp::{Place, TcpEvent, TcpId, TcpSettings};
 use crate::address::{Address, Endpoint, Family};
 use crate::engine::Stream;
 use crate::id::NodeId;
-use crate::packet::{IcmpErrorKind, LARGEST_UDP_PAYLOAD, PacketArena, PacketId, Payload, Slot};
+use crate::packet::{
+    IcmpEcho, IcmpErrorKind, LARGEST_UDP_PAYLOAD, Packet, PacketArena, PacketId, Payload, Slot,
+    Transport,
+};
 use crate::time::Time;
 
 /// A program that runs on a host. Given out when a program is attached.
@@ -66,15 +70,21 @@ pub enum Input<'a> {
     },
     /// The time came for which it asked to be woken.
     Wake,
-    /// ICMP reports that a datagram it sent could not be delivered.
+    /// ICMP reports that a datagram or ping it sent could not be delivered, or its own host that it
+    /// is too long for the first link.
     Unreachable {
-        /// The socket it was sent from.
+        /// The socket it was sent from; a ping's identifier stands in place of the port.
         local: SocketAddr,
         /// Where it was sent to.
         remote: SocketAddr,
         /// What was wrong.
         kind: IcmpErrorKind,
+        /// Who says so: a host, a gateway, or a router that has no address of its own and uses
+        /// 192.0.0.8 (RFC 7600 §4.8) or `100::c000:8`.
+        reporter: IpAddr,
     },
+    /// Somebody answered its ping.
+    EchoReply(EchoReply<'a>),
     /// Another program posted something, out of band.
     Message {
         /// Who.
@@ -99,6 +109,23 @@ pub struct Datagram<'a> {
     pub length: usize,
     /// The tag of a datagram that was sent with only a size.
     pub tag: u64,
+}
+
+/// The answer to a ping (RFC 792, RFC 4443 §4.2).
+#[derive(Clone, Copy, Debug)]
+pub struct EchoReply<'a> {
+    /// The answer's number in the run.
+    pub id: PacketId,
+    /// The address that was pinged from.
+    pub local: IpAddr,
+    /// Who answered.
+    pub remote: IpAddr,
+    /// The ping's identifier.
+    pub identifier: u16,
+    /// The ping's sequence number.
+    pub sequence: u16,
+    /// The ping's bytes.
+    pub payload: &'a [u8],
 }
 
 /// A message on its way from program to program, outside the network.
@@ -128,6 +155,7 @@ pub struct Io<'a> {
     pub(crate) alarm: &'a mut Alarm,
     /// Connections that have something to do once the program is done.
     pub(crate) busy: &'a mut Vec<(NodeId, Place)>,
+    pub(crate) sending: &'a mut Sending,
     pub(crate) rejected: Option<&'static str>,
 }
 
@@ -212,6 +240,50 @@ impl Io<'_> {
         let slot = self
             .arena
             .insert_udp(source, remote, payload, self.host.node());
+        self.put_out(slot);
+    }
+
+    /// Sends an echo request. The host there answers by itself, with the same bytes:
+    /// [`Input::EchoReply`]. What comes back to this `identifier` is given to the program that used
+    /// it last on this host. Of `local` the address counts: see [`send`](Io::send).
+    ///
+    /// ```
+    /// # use pinhole::{Io, Sketch};
+    /// # fn example(io: &mut Io<'_>) {
+    /// let anywhere = "0.0.0.0".parse().unwrap();
+    /// io.ping(anywhere, "192.0.2.1".parse().unwrap(), 77, 1, b"are you there?");
+    /// # }
+    /// ```
+    pub fn ping(
+        &mut self,
+        local: IpAddr,
+        remote: IpAddr,
+        identifier: u16,
+        sequence: u16,
+        payload: &[u8],
+    ) {
+        self.host.network_layer().pings(identifier, self.program);
+        let remote = Endpoint::new(remote.into(), 0);
+        let local = Endpoint::new(local.into(), identifier);
+        let source = self.host.source_for(local, remote);
+        let payload = (self.arena).payload(&payload[..payload.len().min(LARGEST_UDP_PAYLOAD)]);
+        let echo = IcmpEcho {
+            is_reply: false,
+            sequence,
+        };
+        let origin = self.host.node();
+        let request = Packet::new(source, remote, Transport::IcmpEcho(echo), payload, origin);
+        let slot = self.arena.insert(request);
+        self.put_out(slot);
+    }
+
+    /// Hands a packet over to the network.
+    fn put_out(&mut self, slot: Slot) {
+        if *self.sending != Sending::default() {
+            let packet = self.arena.get_mut(slot);
+            packet.hop_limit = self.sending.hop_limit;
+            packet.dont_fragment = self.sending.dont_fragment;
+        }
         self.outbox.push(slot);
     }
 
@@ -309,6 +381,21 @@ impl Io<'_> {
         {
             self.busy.push((node, place));
         }
+    }
+
+    /// Whether what the program sends from now on may be cut into fragments: by its host, and for
+    /// IPv4 by every node before a link that is too narrow. What Linux calls `IP_MTU_DISCOVER`,
+    /// `IP_PMTUDISC_DONT` and `IP_PMTUDISC_DO`. Off at first: what is too long is dropped, and the
+    /// program told how long it may be ([`IcmpErrorKind::TooBig`]).
+    pub fn allow_fragmentation(&mut self, allowed: bool) {
+        self.sending.dont_fragment = !allowed;
+    }
+
+    /// The hops that what the program sends from now on may take (`IP_TTL`, `IPV6_UNICAST_HOPS`);
+    /// [64](crate::packet::DEFAULT_HOP_LIMIT) at first. Where they end somebody says so
+    /// ([`IcmpErrorKind::TimeExceeded`]), which is how `traceroute` works.
+    pub fn set_hop_limit(&mut self, hops: u8) {
+        self.sending.hop_limit = hops;
     }
 
     /// Asks to be woken at `when`; `None` cancels. A program has one alarm: the last call counts.

@@ -3,9 +3,11 @@
 use crate::address::{Address, Endpoint};
 use crate::engine::Stream;
 use crate::host::ProgramId;
+use crate::host::network_layer::NetworkLayer;
 use crate::host::tcp::Tcp;
 use crate::id::{DirectionId, NodeId};
 use crate::link::ETHERNET_MTU;
+use crate::time::Time;
 
 /// The ephemeral ports (RFC 6335 §6).
 pub(crate) const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
@@ -68,6 +70,7 @@ pub(crate) struct Host {
     random: Stream,
     /// Most hosts never use it.
     tcp: Option<Box<Tcp>>,
+    network_layer: Option<Box<NetworkLayer>>,
 }
 
 impl Host {
@@ -79,6 +82,7 @@ impl Host {
             sockets: Vec::new(),
             random,
             tcp: None,
+            network_layer: None,
         }
     }
 
@@ -116,6 +120,21 @@ impl Host {
 
     pub(crate) fn random(&mut self) -> &mut Stream {
         &mut self.random
+    }
+
+    /// The network layer, made where it is needed first.
+    pub(crate) fn network_layer(&mut self) -> &mut NetworkLayer {
+        self.network_layer.get_or_insert_default()
+    }
+
+    /// How long packets to `destination` may be, if something was heard of it.
+    pub(crate) fn path_mtu(&self, now: Time, destination: Address) -> Option<u16> {
+        self.network_layer.as_ref()?.path_mtus.get(now, destination)
+    }
+
+    /// Who pings with that identifier.
+    pub(crate) fn pinger(&self, identifier: u16) -> Option<ProgramId> {
+        self.network_layer.as_ref()?.pinger(identifier)
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {

@@ -4,6 +4,7 @@ use petgraph::graph::{EdgeIndex, NodeIndex};
 use petgraph::unionfind::UnionFind;
 use petgraph::visit::EdgeRef;
 
+use super::icmp::RateLimit;
 use super::{DeviceAtWork, Direction, Gateway, Internet, Node, Router};
 use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
@@ -106,6 +107,7 @@ fn at_work(
         NodeKind::Router { isolated, .. } => Node::Router(Box::new(Router {
             table,
             isolated: *isolated,
+            errors: RateLimit::default(),
         })),
         NodeKind::Gateway {
             devices, isolated, ..
@@ -126,6 +128,7 @@ fn at_work(
                 isolated: *isolated,
                 devices: devices.iter().map(at_work).collect(),
                 random,
+                errors: RateLimit::default(),
             }))
         }
     }

@@ -1,16 +1,15 @@
 //! The way of a packet: from a socket over links and through nodes to another socket, or to the
 //! place where it is dropped.
 
+use super::icmp::Came;
 use super::{Gateway, Internet, Node, Router, What};
 use crate::address::{Address, Endpoint};
 use crate::engine::{BudgetExceeded, Entity, Rank};
-use crate::host::{Datagram, Input};
+use crate::host::{Datagram, Input, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
-use crate::packet::{
-    IcmpError, IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport,
-};
+use crate::packet::{IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport};
 use crate::time::Time;
 use crate::topology::Route;
 use crate::trace::{Cause, DropReason, Event, Fate, Trace};
@@ -32,14 +31,23 @@ impl Internet {
         }
         match host.interface(source) {
             Some(interface) if source.family() == destination.family() => {
-                self.transmit(slot, interface.out);
+                if !packet.dont_fragment
+                    && let Some(mtu) = host.path_mtu(self.now, destination)
+                    && packet.wire_length() > usize::from(mtu)
+                    && self.cut(slot, interface.out, mtu, true)
+                {
+                    return;
+                }
+                if let Err(mtu) = self.transmit(slot, interface.out) {
+                    self.too_long(slot, interface.out, mtu, None);
+                }
             }
             _ => self.drop(slot, DropReason::NoRoute { node, destination }),
         }
     }
 
     /// Gives a new packet its number and counts it.
-    fn number(&mut self, slot: Slot, cause: Cause) {
+    pub(super) fn number(&mut self, slot: Slot, cause: Cause) {
         let packet = self.arena.get_mut(slot);
         packet.id = PacketId(self.trace.packets());
         self.trace.sent(self.now, packet, cause);
@@ -52,8 +60,8 @@ impl Internet {
         }
     }
 
-    /// Puts a packet onto a link.
-    pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) {
+    /// Puts a packet onto a link, or says how long it may be.
+    pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) -> Result<(), u16> {
         let packet = self.arena.get(slot);
         let direction = &mut self.directions[on.index()];
         let conditions = self.plan.conditions(on);
@@ -75,8 +83,9 @@ impl Internet {
             Admission::QueueFull { queued, limit } => {
                 self.drop(slot, DropReason::QueueFull { on, queued, limit });
             }
-            Admission::TooBig { mtu } => self.drop(slot, DropReason::TooBig { on, mtu }),
+            Admission::TooBig { mtu } => return Err(mtu),
         }
+        Ok(())
     }
 
     fn enqueue(&mut self, slot: Slot, on: DirectionId, arrival: Time) {
@@ -112,15 +121,23 @@ impl Internet {
         if let Node::Host(_) = self.nodes[node.index()] {
             return self.deliver(node, slot);
         }
+        let came = Came {
+            node,
+            over: on,
+            source: packet.source,
+            destination: packet.destination,
+        };
         if packet.hop_limit <= 1 {
-            return self.drop(slot, DropReason::TtlExpired { node });
+            return self.turn_away(slot, DropReason::TtlExpired { node }, came);
         }
         packet.hop_limit -= 1;
         let destination = packet.destination.address;
         let onward = match &mut self.nodes[node.index()] {
             Node::Host(_) => unreachable!("hosts were dealt with"),
             Node::Router(router) => {
-                let Router { table, isolated } = &**router;
+                let Router {
+                    table, isolated, ..
+                } = &**router;
                 let neighbours =
                     table.is_local(packet.source.address) && table.is_local(destination);
                 match table.route(destination) {
@@ -147,8 +164,12 @@ impl Internet {
             }
         };
         match onward {
-            Ok(via) => self.transmit(slot, via),
-            Err(reason) => self.drop(slot, reason),
+            Ok(via) => {
+                if let Err(mtu) = self.transmit(slot, via) {
+                    self.too_long(slot, via, mtu, Some(came));
+                }
+            }
+            Err(reason) => self.turn_away(slot, reason, came),
         }
     }
 
@@ -162,6 +183,12 @@ impl Internet {
             let destination = packet.destination.address;
             return self.drop(slot, DropReason::WrongHost { host, destination });
         }
+        if packet.fragment.is_some() {
+            if let Some(whole) = self.reassemble(host, slot) {
+                self.deliver(host, whole);
+            }
+            return;
+        }
         match &packet.transport {
             Transport::Tcp(segment) => {
                 let segment = *segment;
@@ -173,25 +200,30 @@ impl Internet {
             }
             _ => {}
         }
-        let endpoint = match &packet.transport {
-            Transport::Udp | Transport::Tcp(_) | Transport::IcmpEcho(_) => packet.destination,
-            Transport::IcmpError(error) => error.quoted_source,
-        };
-        let Some(program) = at.owner(endpoint) else {
+        if packet.transport.protocol() == Protocol::Icmp {
+            return self.deliver_icmp(host, slot);
+        }
+        let Some(program) = at.owner(packet.destination) else {
             return self.refuse(host, slot);
         };
-        // Out of the packet while the program looks at it, for the program may send.
         let (addresses, id) = ((packet.source, packet.destination), packet.id);
-        let icmp = match &packet.transport {
-            Transport::IcmpError(error) => Some(**error),
-            _ => None,
-        };
+        self.hand_over(host, slot, program, |payload| {
+            datagram_input(id, addresses, payload)
+        });
+    }
+
+    /// Gives a packet that has reached a host to a program there.
+    #[inline]
+    pub(super) fn hand_over(
+        &mut self,
+        host: NodeId,
+        slot: Slot,
+        program: ProgramId,
+        input: impl for<'a> FnOnce(&'a Payload) -> Input<'a>,
+    ) {
+        // Out of the packet while the program looks at it, for the program may send.
         let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
-        let input = match &icmp {
-            Some(error) => unreachable_input(error),
-            None => datagram_input(id, addresses, &payload),
-        };
-        let now = self.now;
+        let (now, input) = (self.now, input(&payload));
         let (rejected, ()) =
             self.with_program(program, |program, io| program.handle_input(now, input, io));
         let fate = match rejected {
@@ -203,30 +235,17 @@ impl Internet {
         self.carry_out(program);
     }
 
-    /// Nobody listens: the packet ends, and its sender is told. An error about an error is never
-    /// sent (RFC 1122 §3.2.2).
+    /// Nobody listens: the packet ends, and its sender is told.
     fn refuse(&mut self, host: NodeId, slot: Slot) {
+        let about = self.offending(slot);
         let packet = self.arena.get(slot);
-        let (id, source, endpoint) = (packet.id, packet.source, packet.destination);
         if packet.transport != Transport::Udp {
-            let why = "an ICMP error about a socket that is closed";
+            let why = "a TCP segment to a host that knows no TCP";
             return self.drop(slot, DropReason::Rejected { host, why });
         }
+        let endpoint = packet.destination;
         self.drop(slot, DropReason::PortUnreachable { host, endpoint });
-        let error = IcmpError {
-            kind: IcmpErrorKind::PortUnreachable,
-            quoted_protocol: Protocol::Udp,
-            quoted_source: source,
-            quoted_destination: endpoint,
-        };
-        let answer = self.arena.insert(Packet::new(
-            endpoint.without_port(),
-            source.without_port(),
-            Transport::IcmpError(Box::new(error)),
-            Payload::default(),
-            host,
-        ));
-        self.launch(answer, Cause::ErrorAbout(id));
+        self.tell_from(host, about, IcmpErrorKind::PortUnreachable);
     }
 
     pub(super) fn drop(&mut self, slot: Slot, reason: DropReason) {
@@ -256,14 +275,6 @@ fn datagram_input(
             Payload::Bytes(_) => 0,
         },
     })
-}
-
-fn unreachable_input(error: &IcmpError) -> Input<'static> {
-    Input::Unreachable {
-        local: error.quoted_source.into(),
-        remote: error.quoted_destination.into(),
-        kind: error.kind,
-    }
 }
 
 /// A packet on its way through a gateway.

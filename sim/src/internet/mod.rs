@@ -2,9 +2,24 @@
 //!
 //! [`build`](crate::Topology::build) makes one from a plan. Programs are attached to its hosts, time
 //! is let pass, and the trace tells what became of every packet. Nothing moves between calls.
+//!
+//! # What the network says about packets that go no further
+//!
+//! A packet that is too long for the next link, and must not be cut, is reported by ICMP by the node
+//! before that link; hops that ran out, by the node where they did; a public address that nobody
+//! has, by the router or gateway that knows no way to it. Packets to private and other special
+//! addresses vanish in silence, as at the edges of real providers: a check that an ICE agent sends to
+//! its peer's private address is not answered. So do those that a firewall or a NAT's filter refuses,
+//! and those between stations that are kept apart. What a NAT reports is in its
+//! [configuration](crate::nat::NatConfig). Routers, which have no address in a plan, report from
+//! 192.0.0.8 (RFC 7600 §4.8) or `100::c000:8`; a gateway has its external address, and inside the
+//! first one of its subnet. Each of them sends 1000 errors a second at most, and 50 at once.
+//! Hosts answer pings by themselves; routers and gateways don't.
 
 mod build;
 mod forward;
+mod fragment;
+mod icmp;
 mod run;
 mod tcp;
 mod tell;
@@ -16,7 +31,7 @@ use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
 use crate::firewall::{Firewall, RulesAtWork};
 use crate::host::tcp::{Buffers, Place};
-use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
+use crate::host::{Alarm, Host, Io, Post, Program, ProgramId, Sending};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
 use crate::middlebox::{Middlebox, Surroundings, Verdict};
@@ -68,6 +83,8 @@ enum What {
     Loopback(NodeId, Slot),
     /// A TCP connection's alarm.
     WakeTcp(NodeId, Place),
+    /// A host waits no longer for some fragments.
+    GiveUp(NodeId),
     /// A message arrives out of band.
     Deliver(u32),
 }
@@ -117,6 +134,7 @@ struct Running {
     program: Box<dyn Program>,
     host: NodeId,
     alarm: Alarm,
+    sending: Sending,
     counter: u64,
 }
 
@@ -130,6 +148,7 @@ enum Node {
 struct Router {
     table: RouteTable,
     isolated: bool,
+    errors: icmp::RateLimit,
 }
 
 struct Gateway {
@@ -140,6 +159,7 @@ struct Gateway {
     /// From the inside out.
     devices: Vec<DeviceAtWork>,
     random: Stream,
+    errors: icmp::RateLimit,
 }
 
 enum DeviceAtWork {
@@ -311,6 +331,7 @@ impl Internet {
             program,
             host,
             alarm: Alarm::default(),
+            sending: Sending::default(),
             counter: 0,
         });
         self.schedule(id, self.now, What::Start(id));

@@ -130,6 +130,7 @@ impl Internet {
             }
             What::Arrive(on, slot) => self.arrive(on, slot),
             What::Loopback(host, slot) => self.deliver(host, slot),
+            What::GiveUp(host) => self.give_up_fragments(host),
             What::Wake(id) => self.wake(id),
             What::WakeTcp(host, place) => self.wake_tcp(host, place),
             What::Start(id) => self.give(id, Input::Start),
@@ -187,6 +188,7 @@ impl Internet {
             posts: &mut self.posts,
             alarm: &mut running.alarm,
             busy: &mut self.tcp_busy,
+            sending: &mut running.sending,
             rejected: None,
         };
         let result = act(&mut *running.program, &mut io);

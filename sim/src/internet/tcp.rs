@@ -5,7 +5,7 @@
 use super::{Internet, Node, What};
 use crate::engine::{BudgetExceeded, Entity, Rank};
 use crate::host::tcp::{Happening, Incoming, Place, Wire};
-use crate::host::{Host, Input, TcpEvent};
+use crate::host::{Input, TcpEvent};
 use crate::id::NodeId;
 use crate::packet::{IcmpError, Packet, Payload, Slot, TcpFlags, TcpSegment, Transport};
 use crate::trace::{Cause, DropReason, Fate};
@@ -14,13 +14,6 @@ use crate::trace::{Cause, DropReason, Fate};
 const PIECE: usize = 64 * 1024;
 
 impl Internet {
-    fn host(&mut self, node: NodeId) -> &mut Host {
-        let Node::Host(host) = &mut self.nodes[node.index()] else {
-            unreachable!("only hosts have connections")
-        };
-        host
-    }
-
     /// A segment has reached a host.
     pub(super) fn deliver_segment(&mut self, node: NodeId, slot: Slot, segment: TcpSegment) {
         let packet = self.arena.get(slot);
@@ -168,9 +161,9 @@ impl Internet {
         let mut done = 0;
         while let Some((node, place)) = self.tcp_busy.get(done).copied() {
             done += 1;
-            self.tell(node, place, &mut data);
+            self.tell_stream(node, place, &mut data);
             self.transmit_tcp(node, place);
-            self.tell(node, place, &mut data);
+            self.tell_stream(node, place, &mut data);
             self.set_tcp_alarm(node, place);
             // A program that opens and closes without end must not go on at one moment forever.
             if done > 1 {
@@ -188,7 +181,7 @@ impl Internet {
     }
 
     /// Tells a program what has happened to a connection.
-    fn tell(&mut self, node: NodeId, place: Place, data: &mut [u8]) {
+    fn tell_stream(&mut self, node: NodeId, place: Place, data: &mut [u8]) {
         let now = self.now;
         loop {
             let tcp = self.host(node).tcp().expect("it has connections");

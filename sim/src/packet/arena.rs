@@ -91,7 +91,8 @@ impl PacketArena {
         Payload::Bytes(buffer)
     }
 
-    fn recycle(&mut self, payload: Payload) {
+    /// Keeps a payload's buffer for the next packet.
+    pub(crate) fn recycle(&mut self, payload: Payload) {
         if let Payload::Bytes(mut buffer) = payload
             && buffer.capacity() > 0
         {

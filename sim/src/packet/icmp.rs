@@ -35,6 +35,8 @@ pub enum IcmpErrorKind {
     },
     /// It took more hops than it was allowed.
     TimeExceeded,
+    /// Fragments of it are missing, and the destination waits no longer (RFC 1122 §3.3.2).
+    ReassemblyTimeExceeded,
 }
 
 /// An echo request or reply. The identifier stands where other protocols have a port: in the
@@ -61,6 +63,8 @@ impl IcmpErrorKind {
             (IcmpErrorKind::TooBig { .. }, Family::V6) => (2, 0),
             (IcmpErrorKind::TimeExceeded, Family::V4) => (11, 0),
             (IcmpErrorKind::TimeExceeded, Family::V6) => (3, 0),
+            (IcmpErrorKind::ReassemblyTimeExceeded, Family::V4) => (11, 1),
+            (IcmpErrorKind::ReassemblyTimeExceeded, Family::V6) => (3, 1),
         }
     }
 
@@ -83,6 +87,7 @@ impl fmt::Display for IcmpErrorKind {
             IcmpErrorKind::Prohibited => f.write_str("administratively prohibited"),
             IcmpErrorKind::TooBig { mtu } => write!(f, "too big for an MTU of {mtu}"),
             IcmpErrorKind::TimeExceeded => f.write_str("time exceeded"),
+            IcmpErrorKind::ReassemblyTimeExceeded => f.write_str("reassembly time exceeded"),
         }
     }
 }

@@ -57,7 +57,8 @@ pub struct Packet {
     pub translations: u8,
     /// Hops it may still take (IPv4: time to live).
     pub hop_limit: u8,
-    /// Whether nobody on the way may cut it into fragments (IPv4's DF; always so for IPv6).
+    /// Whether nobody may cut it into fragments (IPv4's DF). On the way nobody ever does it to an
+    /// IPv6 packet: of those it tells whether the sending host may.
     pub dont_fragment: bool,
     /// Which part of a larger packet it is, if it is a fragment.
     pub fragment: Option<Fragment>,

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::engine::Stream;
-use crate::host::{Alarm, Datagram, Host, Input, Io, Program, ProgramId};
+use crate::host::{Alarm, Datagram, Host, Input, Io, Program, ProgramId, Sending};
 use crate::id::{DirectionId, NodeId};
 use crate::packet::{IcmpErrorKind, PacketArena, PacketId, Slot};
 use crate::time::Time;
@@ -57,6 +57,7 @@ impl<P: Program> LoneHost<P> {
             posts: &mut Vec::new(),
             alarm: &mut self.alarm,
             busy: &mut Vec::new(),
+            sending: &mut Sending::default(),
             rejected: None,
         };
         self.program.handle_input(self.now, input, &mut io);
@@ -95,6 +96,7 @@ impl<P: Program> LoneHost<P> {
             local,
             remote,
             kind: IcmpErrorKind::PortUnreachable,
+            reporter: remote.ip(),
         })
     }
 

@@ -169,8 +169,11 @@ impl Program for StunServer {
                 }
             }
             Input::Datagram(datagram) => self.handle_datagram(&datagram, io),
-            Input::Wake | Input::Unreachable { .. } | Input::Tcp { .. } | Input::Message { .. } => {
-            }
+            Input::Wake
+            | Input::Unreachable { .. }
+            | Input::Tcp { .. }
+            | Input::Message { .. }
+            | Input::EchoReply(_) => {}
         }
     }
 }

@@ -74,6 +74,11 @@ impl RouteTable {
         }
     }
 
+    /// The subnets that belong here.
+    pub(crate) fn subnets(&self) -> &[Prefix] {
+        &self.local
+    }
+
     /// Whether the address lies in a subnet that belongs here.
     pub(crate) fn is_local(&self, address: Address) -> bool {
         self.local.iter().any(|prefix| prefix.contains(address))

@@ -205,7 +205,8 @@ fn bytes(recording: &Recording, capture: &Capture<'_>, last_hops: &[u8]) -> Vec<
     let Some(error) = recording.icmp_error(capture.place) else {
         let mut bytes = packet.bytes(None);
         if packet.payload.len() < packet.length {
-            bytes.truncate(bytes.len() - packet.length);
+            let claimed = packet.excerpt.unwrap_or(packet.length);
+            bytes.truncate(bytes.len() - claimed);
         }
         return bytes;
     };
@@ -225,6 +226,8 @@ fn wire(
     hop_limit: u8,
 ) -> Wire<'_> {
     let packet = recording.packet(id);
+    let is_first = packet.fragment.is_some_and(|part| part.is_first());
+    let content = if is_first { whole(recording, id) } else { id };
     Wire {
         id: original(recording, id),
         source,
@@ -233,9 +236,20 @@ fn wire(
         dont_fragment: packet.dont_fragment,
         fragment: packet.fragment,
         transport: &packet.transport,
-        payload: recording.payload(id),
-        length: packet.payload_length as usize,
+        payload: recording.payload(content),
+        length: recording.packet(content).payload_length as usize,
+        excerpt: (content != id).then_some(packet.payload_length as usize),
     }
+}
+
+/// The packet that this fragment was cut from, by whomever.
+fn whole(recording: &Recording, mut id: PacketId) -> PacketId {
+    while recording.packet(id).fragment.is_some()
+        && let Cause::FragmentOf(before) | Cause::DuplicateOf(before) = recording.packet(id).cause
+    {
+        id = before;
+    }
+    id
 }
 
 /// The packet that was sent, where `id` is a link's copy of it.

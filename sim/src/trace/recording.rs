@@ -10,7 +10,7 @@ use crate::time::Time;
 /// Where a packet came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// A program sent it.
+    /// A program sent it, or a host of itself: the answer to a ping.
     Sent,
     /// A link duplicated that packet.
     DuplicateOf(PacketId),

@@ -3,7 +3,8 @@
 //!
 //! Endpoints, hop limit, TCP header and payload are the simulated packet's, and an IPv4 packet's
 //! identification is its number in the run: no NAT changes it. A fragment has the identification
-//! that all parts of its packet share, and no UDP checksum: that would be over all parts.
+//! that all parts of its packet share; the first one's UDP or ICMP header has the length and the
+//! checksum of the whole.
 
 use std::net::IpAddr;
 
@@ -34,12 +35,15 @@ pub(super) struct Wire<'a> {
     pub(super) payload: &'a [u8],
     /// The payload's length, real or claimed.
     pub(super) length: usize,
+    /// In a first fragment, whose header speaks of the whole packet, the payload is the whole
+    /// packet's too; so much of it is in the fragment.
+    pub(super) excerpt: Option<usize>,
 }
 
 impl Wire<'_> {
     /// The packet's bytes. `offending` is what an ICMP error is about, as its quote reads by now.
     pub(super) fn bytes(&self, offending: Option<&Wire<'_>>) -> Vec<u8> {
-        let (protocol, transport) = match self.transport {
+        let (protocol, mut transport) = match self.transport {
             _ if self.fragment.is_some_and(|part| !part.is_first()) => {
                 (self.ip_protocol(), self.claimed_payload())
             }
@@ -48,6 +52,9 @@ impl Wire<'_> {
             Transport::IcmpEcho(echo) => (self.icmp_protocol(), self.echo(*echo)),
             Transport::IcmpError(error) => (self.icmp_protocol(), self.error(error, offending)),
         };
+        if let Some(excerpt) = self.excerpt {
+            transport.truncate(transport.len() - self.length + excerpt);
+        }
         self.with_ip_header(protocol, &transport)
     }
 
@@ -100,9 +107,6 @@ impl Wire<'_> {
             |room| room[..self.payload.len()].copy_from_slice(self.payload),
             &ChecksumCapabilities::default(),
         );
-        if self.fragment.is_some() {
-            udp.set_checksum(0);
-        }
         bytes
     }
 

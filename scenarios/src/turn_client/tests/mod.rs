@@ -90,7 +90,7 @@ impl Program for Caller {
             }
             Input::Wake => self.with(io, |client, now| client.handle_timeout(now)),
             Input::Unreachable { .. } => self.with(io, |client, _| client.handle_unreachable()),
-            Input::Tcp { .. } | Input::Message { .. } => {}
+            Input::Tcp { .. } | Input::Message { .. } | Input::EchoReply(_) => {}
         }
     }
 }
@@ -320,6 +320,7 @@ fn the_servers_refusals_are_told_with_their_code() {
 
 #[test]
 fn a_silent_server_is_given_up() {
+    // Private addresses are filtered at the core, without a word.
     let mut world = World::new(config(), 1);
     let silent = TurnConfig {
         udp_port: Some(3479),
@@ -328,9 +329,7 @@ fn a_silent_server_is_given_up() {
     world
         .net
         .attach(world.bob, TurnServer::new(silent).unwrap());
-    let alice = world
-        .net
-        .attach(world.alice, Caller::new("198.51.100.77:3478"));
+    let alice = world.net.attach(world.alice, Caller::new("10.9.8.7:3478"));
     world.run(60_000);
     let failed = TurnEvent::AllocationFailed { code: None };
     assert_eq!(world.caller(alice).events, [(39_500, failed)]);
@@ -341,6 +340,12 @@ fn a_silent_server_is_given_up() {
     let alice = world.net.attach(world.bob, Caller::new("192.0.2.1:9"));
     world.run(120_000);
     assert_eq!(world.caller(alice).events, [(60_040, failed)]);
+
+    // And where a public address is nobody's, so does the core, at half the distance.
+    let mut world = World::new(config(), 1);
+    let alice = (world.net).attach(world.bob, Caller::new("198.51.100.77:3478"));
+    world.run(60_000);
+    assert_eq!(world.caller(alice).events, [(20, failed)]);
 }
 
 #[test]

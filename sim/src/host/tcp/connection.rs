@@ -224,7 +224,7 @@ impl Connection {
     pub(super) fn report(&mut self, kind: IcmpErrorKind) -> Option<u16> {
         match kind {
             IcmpErrorKind::TooBig { mtu } => return Some(mtu),
-            IcmpErrorKind::TimeExceeded => {}
+            IcmpErrorKind::TimeExceeded | IcmpErrorKind::ReassemblyTimeExceeded => {}
             IcmpErrorKind::PortUnreachable
             | IcmpErrorKind::HostUnreachable
             | IcmpErrorKind::Prohibited => {

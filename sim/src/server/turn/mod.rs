@@ -432,10 +432,11 @@ impl Program for TurnServer {
                 local,
                 remote,
                 kind,
+                ..
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Message { .. } => {}
+            Input::Message { .. } | Input::EchoReply(_) => {}
         }
         let client = self.clients.next_deadline().map(|(when, _)| when);
         let stream = self.streams.next_deadline();
