@@ -126,6 +126,8 @@ fn at_work(
                 isolated: *isolated,
                 devices: devices.iter().map(at_work).collect(),
                 random,
+                held: Default::default(),
+                wakes: 0,
             }))
         }
     }
@@ -243,10 +245,8 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
         let Device::Nat(config) = device else {
             continue;
         };
-        if plan.graph[EdgeIndex::new(outside.index())]
-            .addresses
-            .is_empty()
-        {
+        let external = &plan.graph[EdgeIndex::new(outside.index())].addresses;
+        if external.is_empty() {
             return Err(BuildError::NoExternalAddress { nat: name() });
         }
         if config.port_range.is_empty() || config.port_range.contains(&0) {
@@ -257,6 +257,9 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
                 end,
             });
         }
+        config
+            .check_with(external)
+            .map_err(|error| BuildError::Nat { nat: name(), error })?;
     }
     Ok(())
 }

@@ -4,12 +4,15 @@
 //! is let pass, and the trace tells what became of every packet. Nothing moves between calls.
 
 mod build;
+mod crossing;
 mod forward;
 mod run;
 mod tell;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use rustc_hash::FxBuildHasher;
 
 use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
@@ -17,9 +20,9 @@ use crate::firewall::{Firewall, Rules};
 use crate::host::{Alarm, Host, Io, Post, Program, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
-use crate::middlebox::{Middlebox, Surroundings, Verdict};
+use crate::middlebox::{Middlebox, Request, Surroundings, Verdict, Way};
 use crate::nat::Nat;
-use crate::packet::{Packet, PacketArena, Slot};
+use crate::packet::{Packet, PacketArena, PacketId, Slot};
 use crate::time::Time;
 use crate::topology::{BuildError, RouteTable, Topology};
 use crate::trace::{Observer, Trace};
@@ -61,6 +64,8 @@ enum What {
     Loopback(NodeId, Slot),
     /// A message arrives out of band.
     Deliver(u32),
+    /// A time that a gateway's middlebox asked for.
+    WakeGateway(NodeId),
 }
 
 struct Message {
@@ -131,6 +136,17 @@ struct Gateway {
     /// From the inside out.
     devices: Vec<DeviceAtWork>,
     random: Stream,
+    /// Packets that devices hold: never gone over, only looked up.
+    held: HashMap<PacketId, Held, FxBuildHasher>,
+    wakes: u64,
+}
+
+/// A packet that waits in a gateway.
+struct Held {
+    slot: Slot,
+    /// The device that holds it, and which way the packet was passing it.
+    place: usize,
+    way: Way,
 }
 
 enum DeviceAtWork {
@@ -158,6 +174,25 @@ impl Middlebox for DeviceAtWork {
             DeviceAtWork::Firewall(firewall) => firewall.inbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.inbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.inbound(packet, around),
+        }
+    }
+
+    fn wake(&mut self, around: &mut Surroundings<'_>) {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.wake(around),
+            DeviceAtWork::Firewall(firewall) => firewall.wake(around),
+            DeviceAtWork::Rules(rules) => rules.wake(around),
+            DeviceAtWork::Custom(custom) => custom.wake(around),
+        }
+    }
+
+    #[inline]
+    fn poll_request(&mut self) -> Option<Request> {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.poll_request(),
+            DeviceAtWork::Firewall(firewall) => firewall.poll_request(),
+            DeviceAtWork::Rules(rules) => rules.poll_request(),
+            DeviceAtWork::Custom(custom) => custom.poll_request(),
         }
     }
 }

@@ -131,6 +131,7 @@ impl Internet {
             What::Arrive(on, slot) => self.arrive(on, slot),
             What::Loopback(host, slot) => self.deliver(host, slot),
             What::Wake(id) => self.wake(id),
+            What::WakeGateway(node) => self.wake_gateway(node),
             What::Start(id) => self.give(id, Input::Start),
             What::Deliver(place) => {
                 let Message { from, to, content } = self.messages.remove(place);

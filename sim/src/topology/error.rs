@@ -1,6 +1,7 @@
 //! Plans that make no sense.
 
 use crate::address::Address;
+use crate::nat::NatConfigError;
 
 /// Why a plan could not be built. Every variant names the nodes to look at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +60,14 @@ pub enum BuildError {
         start: u16,
         /// Where it ends.
         end: u16,
+    },
+    /// A NAT is told what contradicts itself.
+    #[error("NAT {nat:?}: {error}")]
+    Nat {
+        /// The NAT.
+        nat: String,
+        /// Which fields contradict each other, and how.
+        error: NatConfigError,
     },
     /// A host has no link.
     #[error("host {host:?} is connected to nothing")]
