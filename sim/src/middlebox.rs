@@ -4,11 +4,12 @@
 //! A gateway passes every packet through its middleboxes: from the innermost to the outermost on
 //! its way out, in reverse on its way in.
 
+use crate::address::Endpoint;
 use crate::engine::Stream;
 use crate::id::NodeId;
-use crate::packet::Packet;
+use crate::packet::{Packet, PacketId};
 use crate::time::Time;
-use crate::trace::DropReason;
+use crate::trace::{Cause, DropReason};
 
 /// What a middlebox may know beyond the packet.
 pub struct Surroundings<'a> {
@@ -29,6 +30,31 @@ pub enum Verdict {
     Hairpin(Passage),
     /// It goes no further.
     Drop(DropReason),
+    /// It goes no further, but something was changed for it before that showed.
+    Refuse {
+        /// What was changed.
+        passage: Passage,
+        /// The external endpoint of the mapping that it would have come from.
+        external: Endpoint,
+        /// Why it goes no further.
+        reason: DropReason,
+    },
+    /// It waits here until the middlebox [asks](Request) to release or to discard it.
+    Hold,
+}
+
+/// What a middlebox asks of its gateway, beside its verdicts about packets.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Sends a packet of the gateway's own, past all middleboxes. Who sends it is filled in.
+    Send(Packet, Cause),
+    /// Lets a packet that it [holds](Verdict::Hold) go on: it passes this middlebox once more, and
+    /// then the others.
+    Release(PacketId),
+    /// Drops a packet that it holds.
+    Discard(PacketId, DropReason),
+    /// Calls [`wake`](Middlebox::wake) then.
+    WakeAt(Time),
 }
 
 impl Verdict {
@@ -69,6 +95,18 @@ pub trait Middlebox {
 
     /// A packet comes from the outside to the inside. Its addresses may be rewritten.
     fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict;
+
+    /// A time that it [asked for](Request::WakeAt) has come, or another middlebox of the gateway
+    /// did.
+    fn wake(&mut self, around: &mut Surroundings<'_>) {
+        let _ = around;
+    }
+
+    /// What it asks of its gateway next. It is asked until it wants nothing, after every packet
+    /// that came through the gateway and after every [`wake`](Middlebox::wake).
+    fn poll_request(&mut self) -> Option<Request> {
+        None
+    }
 }
 
 /// Which way a packet goes through a gateway.

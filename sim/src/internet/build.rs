@@ -116,7 +116,7 @@ fn at_work(
             let external = &plan.graph[EdgeIndex::new(uplink.index())].addresses;
             let at_work = |device: &Device| match device {
                 Device::Nat(config) => {
-                    DeviceAtWork::Nat(Nat::new(config.clone(), external.iter().copied()))
+                    DeviceAtWork::Nat(Box::new(Nat::new(config.clone(), external.iter().copied())))
                 }
                 Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
                 Device::Rules(rules) => DeviceAtWork::Rules(RulesAtWork::new(rules.clone())),
@@ -129,6 +129,8 @@ fn at_work(
                 devices: devices.iter().map(at_work).collect(),
                 random,
                 errors: RateLimit::default(),
+                held: Default::default(),
+                wakes: 0,
             }))
         }
     }
@@ -254,10 +256,8 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
             }
             Device::Firewall(_) | Device::Custom(_) => continue,
         };
-        if plan.graph[EdgeIndex::new(outside.index())]
-            .addresses
-            .is_empty()
-        {
+        let external = &plan.graph[EdgeIndex::new(outside.index())].addresses;
+        if external.is_empty() {
             return Err(BuildError::NoExternalAddress { nat: name() });
         }
         if config.port_range.is_empty() || config.port_range.contains(&0) {
@@ -268,6 +268,9 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
                 end,
             });
         }
+        config
+            .check_with(external)
+            .map_err(|error| BuildError::Nat { nat: name(), error })?;
     }
     Ok(())
 }

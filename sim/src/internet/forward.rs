@@ -2,17 +2,16 @@
 //! place where it is dropped.
 
 use super::icmp::Came;
-use super::{Gateway, Internet, Node, Router, What};
-use crate::address::{Address, Endpoint};
+use super::{Internet, Node, Router, What};
+use crate::address::Endpoint;
 use crate::engine::{BudgetExceeded, Entity, Rank};
 use crate::host::{Datagram, Input, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
-use crate::middlebox::{Middlebox, Surroundings, Verdict, Way};
-use crate::packet::{IcmpErrorKind, Packet, PacketId, Payload, Protocol, Slot, Transport};
+use crate::packet::{IcmpErrorKind, PacketId, Payload, Protocol, Slot, Transport};
 use crate::time::Time;
 use crate::topology::Route;
-use crate::trace::{Cause, DropReason, Event, Fate, Trace};
+use crate::trace::{Cause, DropReason, Event, Fate};
 
 impl Internet {
     /// A host sends a packet: it gets its number and sets out.
@@ -134,6 +133,7 @@ impl Internet {
         let destination = packet.destination.address;
         let onward = match &mut self.nodes[node.index()] {
             Node::Host(_) => unreachable!("hosts were dealt with"),
+            Node::Gateway(_) => return self.cross(slot, came),
             Node::Router(router) => {
                 let Router {
                     table, isolated, ..
@@ -146,20 +146,6 @@ impl Internet {
                     }
                     Route::Via(via) => Ok(via),
                     Route::Nowhere => Err(DropReason::NoRoute { node, destination }),
-                }
-            }
-            Node::Gateway(gateway) => {
-                let mut crossing = Crossing {
-                    now: self.now,
-                    node,
-                    gateway,
-                    packet,
-                    trace: &mut self.trace,
-                };
-                if on == crossing.gateway.uplink.reverse() {
-                    crossing.enter()
-                } else {
-                    crossing.leave()
                 }
             }
         };
@@ -275,109 +261,4 @@ fn datagram_input(
             Payload::Bytes(_) => 0,
         },
     })
-}
-
-/// A packet on its way through a gateway.
-struct Crossing<'a> {
-    now: Time,
-    node: NodeId,
-    gateway: &'a mut Gateway,
-    packet: &'a mut Packet,
-    trace: &'a mut Trace,
-}
-
-impl Crossing<'_> {
-    /// From the inside: to a neighbour, or out.
-    fn leave(&mut self) -> Result<DirectionId, DropReason> {
-        let destination = self.packet.destination.address;
-        let table = &self.gateway.table;
-        if table.exact(destination).is_some() || table.is_local(destination) {
-            if self.gateway.isolated {
-                return Err(DropReason::LanIsolated { node: self.node });
-            }
-            return self.inside(destination);
-        }
-        for place in 0..self.gateway.devices.len() {
-            match self.pass(place, Way::Out) {
-                Verdict::Forward(_) => {}
-                Verdict::Drop(reason) => return Err(reason),
-                Verdict::Hairpin(_) => return self.enter_from(place),
-            }
-        }
-        Ok(self.gateway.uplink)
-    }
-
-    /// From the outside: in.
-    fn enter(&mut self) -> Result<DirectionId, DropReason> {
-        self.enter_from(self.gateway.devices.len())
-    }
-
-    /// In, past the devices on the inside of the one at `place`.
-    fn enter_from(&mut self, place: usize) -> Result<DirectionId, DropReason> {
-        for place in (0..place).rev() {
-            if let Verdict::Drop(reason) = self.pass(place, Way::In) {
-                return Err(reason);
-            }
-        }
-        self.inside(self.packet.destination.address)
-    }
-
-    fn inside(&self, destination: Address) -> Result<DirectionId, DropReason> {
-        let node = self.node;
-        self.gateway
-            .table
-            .exact(destination)
-            .ok_or(DropReason::NoRoute { node, destination })
-    }
-
-    /// Past one device, with what it did put on record.
-    fn pass(&mut self, place: usize, way: Way) -> Verdict {
-        let Gateway {
-            devices, random, ..
-        } = &mut *self.gateway;
-        let mut around = Surroundings {
-            now: self.now,
-            node: self.node,
-            random,
-        };
-        let (source, destination) = (self.packet.source, self.packet.destination);
-        let translations = self.packet.translations;
-        let verdict = match way {
-            Way::Out => devices[place].outbound(self.packet, &mut around),
-            Way::In => devices[place].inbound(self.packet, &mut around),
-        };
-        if !self.trace.is_recording() {
-            return verdict;
-        }
-        if let Verdict::Forward(passage) | Verdict::Hairpin(passage) = verdict {
-            let (packet, by) = (&*self.packet, self.node);
-            let (internal, external, remote) = (source, packet.source, destination);
-            if passage.mapped {
-                let event = Event::Mapped {
-                    nat: by,
-                    internal,
-                    external,
-                };
-                self.trace.event(self.now, packet, event);
-            }
-            if passage.opened {
-                let event = Event::Opened {
-                    by,
-                    internal,
-                    external,
-                    remote,
-                };
-                self.trace.event(self.now, packet, event);
-            }
-            if packet.translations != translations {
-                let event = Event::Translated {
-                    nat: by,
-                    source_before: source,
-                    destination_before: destination,
-                };
-                self.trace.event(self.now, packet, event);
-            }
-        }
-        verdict
-    }
 }

@@ -4,8 +4,8 @@
 //! **Who says what.** A packet that is too long for the next link is reported by the node before it
 //! (RFC 1191, RFC 8201), unless that is a NAT that is told to be [silent](TooBig::Silent) about it;
 //! hops that ran out, by the node where they did; an address that nobody has, by the router or
-//! gateway that knows no way; ports that ran out, by a NAT that is told to
-//! [report](crate::nat::NatConfig::reports_exhaustion) it. Silence is kept about packets to private
+//! gateway that knows no way. A NAT reports by itself that its ports ran out, if it is
+//! [told to](crate::nat::NatConfig::reports_exhaustion). Silence is kept about packets to private
 //! and other special addresses, which real edges and cores filter without a word (so a check to the
 //! other side's private address tells an ICE agent nothing), about whatever a firewall or a NAT's
 //! filter refuses, and about stations that an access point keeps apart.
@@ -155,27 +155,10 @@ impl Internet {
     #[cold]
     pub(super) fn turn_away(&mut self, slot: Slot, reason: DropReason, came: Came) {
         let about = self.offending(slot);
-        let kind = self.told_as(&reason, came.node);
+        let kind = told_as(&reason);
         self.drop(slot, reason);
         if let Some(kind) = kind {
             self.tell_back(about, kind, came);
-        }
-    }
-
-    /// What a sender is told about such a drop at such a node, if anything.
-    fn told_as(&self, reason: &DropReason, node: NodeId) -> Option<IcmpErrorKind> {
-        match reason {
-            DropReason::TtlExpired { .. } => Some(IcmpErrorKind::TimeExceeded),
-            DropReason::NoRoute { destination, .. } => {
-                is_public(*destination).then_some(IcmpErrorKind::HostUnreachable)
-            }
-            DropReason::NoFreePort { .. }
-            | DropReason::SubscriberLimit { .. }
-            | DropReason::TableFull { .. } => {
-                let reports = self.nat(node)?.config().reports_exhaustion;
-                reports.then_some(IcmpErrorKind::HostUnreachable)
-            }
-            _ => None,
         }
     }
 
@@ -364,6 +347,17 @@ fn is_public(destination: Address) -> bool {
     let reserved =
         matches!(IpAddr::from(destination), IpAddr::V4(v4) if v4.octets()[0] & 0xf0 == 0xf0);
     is_somebody(destination) && !destination.is_private() && !reserved
+}
+
+/// What a sender is told about such a drop, if anything.
+fn told_as(reason: &DropReason) -> Option<IcmpErrorKind> {
+    match reason {
+        DropReason::TtlExpired { .. } => Some(IcmpErrorKind::TimeExceeded),
+        DropReason::NoRoute { destination, .. } => {
+            is_public(*destination).then_some(IcmpErrorKind::HostUnreachable)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

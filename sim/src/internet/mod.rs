@@ -17,6 +17,7 @@
 //! Hosts answer pings by themselves; routers and gateways don't.
 
 mod build;
+mod crossing;
 mod forward;
 mod fragment;
 mod icmp;
@@ -25,7 +26,9 @@ mod tcp;
 mod tell;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use rustc_hash::FxBuildHasher;
 
 use crate::address::Address;
 use crate::engine::{Budget, BudgetExceeded, EventQueue, Rank, Stream};
@@ -34,9 +37,9 @@ use crate::host::tcp::{Buffers, Place};
 use crate::host::{Alarm, Host, Io, Post, Program, ProgramId, Sending};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
-use crate::middlebox::{Middlebox, Surroundings, Verdict};
+use crate::middlebox::{Middlebox, Request, Surroundings, Verdict, Way};
 use crate::nat::Nat;
-use crate::packet::{Packet, PacketArena, Slot};
+use crate::packet::{Packet, PacketArena, PacketId, Slot};
 use crate::time::Time;
 use crate::topology::{BuildError, RouteTable, Topology};
 use crate::trace::{Observer, Trace};
@@ -87,6 +90,8 @@ enum What {
     GiveUp(NodeId),
     /// A message arrives out of band.
     Deliver(u32),
+    /// A time that a gateway's middlebox asked for.
+    WakeGateway(NodeId),
 }
 
 struct Message {
@@ -160,10 +165,22 @@ struct Gateway {
     devices: Vec<DeviceAtWork>,
     random: Stream,
     errors: icmp::RateLimit,
+    /// Packets that devices hold: never gone over, only looked up.
+    held: HashMap<PacketId, Held, FxBuildHasher>,
+    wakes: u64,
+}
+
+/// A packet that waits in a gateway.
+struct Held {
+    slot: Slot,
+    /// The device that holds it, and which way the packet was passing it.
+    place: usize,
+    way: Way,
+    came: icmp::Came,
 }
 
 enum DeviceAtWork {
-    Nat(Nat),
+    Nat(Box<Nat>),
     Firewall(Firewall),
     Rules(RulesAtWork),
     Custom(Box<dyn Middlebox>),
@@ -187,6 +204,25 @@ impl Middlebox for DeviceAtWork {
             DeviceAtWork::Firewall(firewall) => firewall.inbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.inbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.inbound(packet, around),
+        }
+    }
+
+    fn wake(&mut self, around: &mut Surroundings<'_>) {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.wake(around),
+            DeviceAtWork::Firewall(firewall) => firewall.wake(around),
+            DeviceAtWork::Rules(rules) => rules.wake(around),
+            DeviceAtWork::Custom(custom) => custom.wake(around),
+        }
+    }
+
+    #[inline]
+    fn poll_request(&mut self) -> Option<Request> {
+        match self {
+            DeviceAtWork::Nat(nat) => nat.poll_request(),
+            DeviceAtWork::Firewall(firewall) => firewall.poll_request(),
+            DeviceAtWork::Rules(rules) => rules.poll_request(),
+            DeviceAtWork::Custom(custom) => custom.poll_request(),
         }
     }
 }
@@ -300,7 +336,7 @@ impl Internet {
             return None;
         };
         gateway.devices.iter().find_map(|device| match device {
-            DeviceAtWork::Nat(nat) => Some(nat),
+            DeviceAtWork::Nat(nat) => Some(&**nat),
             _ => None,
         })
     }

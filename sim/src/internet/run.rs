@@ -133,6 +133,7 @@ impl Internet {
             What::GiveUp(host) => self.give_up_fragments(host),
             What::Wake(id) => self.wake(id),
             What::WakeTcp(host, place) => self.wake_tcp(host, place),
+            What::WakeGateway(node) => self.wake_gateway(node),
             What::Start(id) => self.give(id, Input::Start),
             What::Deliver(place) => {
                 let Message { from, to, content } = self.messages.remove(place);

@@ -1,52 +1,119 @@
-//! Network address translation, in RFC 4787's own words: mapping, filtering, port allocation,
-//! lifetimes, hairpinning, each independent of the others.
+//! Network address translation, in the RFCs' own words: mapping, filtering, port allocation,
+//! lifetimes, hairpinning, each independent of the others (RFC 4787 for UDP, RFC 5382 for TCP, RFC
+//! 5508 for ICMP, RFC 6888 for carriers, RFC 7857 for what was learned later).
 //!
-//! A NAT translates the address family of its external addresses and lets the other pass. It knows
-//! UDP and ICMP errors about UDP. It doesn't look into payloads.
+//! A NAT translates the address family of its external addresses and lets the other pass. It
+//! knows UDP, TCP, ICMP queries and ICMP errors about all of these, whole and in fragments. It looks
+//! into payloads only if it is [told to meddle](NatConfig::rewrites_payloads).
+//!
+//! Where external ports are [shared by distinct remotes](PortOverloading::DistinctRemotes), it works
+//! as Linux connection tracking does: each pair of endpoints is an entry of its own, and the port is
+//! picked for the pair. Such a NAT *reads* as endpoint-independent as long as nobody else has the
+//! pair: see [`RouterInput`].
 
+mod aging;
+mod alg;
+mod blocks;
+mod check;
 mod config;
+mod connections;
+mod filter;
+mod fragments;
+mod icmp;
+mod mapping;
+mod memory;
+mod pairs;
+mod pool;
 mod ports;
+mod portset;
+mod syn;
 mod table;
+mod tcp;
 
+pub use check::NatConfigError;
 pub use config::{
     Capacity, ChangeOfMind, Conflict, FilterMemory, Fragments, Hairpinning, IcmpErrors, NatConfig,
     Pooling, PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, RouterInput,
     TooBig, UnsolicitedSyn, WhenFull,
 };
-pub use table::MappingEntry;
 
-use ports::PortPicker;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fragments::FragmentTable;
+use icmp::Strangers;
+use memory::Memory;
+use pool::Pool;
+use syn::Unsolicited;
 use table::Table;
 
 use crate::address::{Address, Endpoint};
-use crate::middlebox::{Middlebox, Passage, Surroundings, Verdict};
-use crate::packet::{Packet, Transport};
+use crate::middlebox::{Middlebox, Request, Surroundings, Verdict, Way};
+use crate::packet::{Packet, Protocol, TcpFlags, Transport};
 use crate::time::Time;
 use crate::trace::DropReason;
+
+/// A mapping between an internal and an external endpoint (RFC 4787 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MappingEntry {
+    /// The protocol. An ICMP query's identifier stands where others have a port.
+    pub protocol: Protocol,
+    /// The internal endpoint, X:x.
+    pub internal: Endpoint,
+    /// The external endpoint, X1':x1'.
+    pub external: Endpoint,
+    /// The part of the remote endpoint that the mapping was made for; unspecified for
+    /// endpoint-independent mapping.
+    pub remote_key: Endpoint,
+    /// When it dies, unless refreshed.
+    pub expires: Time,
+}
 
 /// A NAT at work.
 pub struct Nat {
     config: NatConfig,
-    /// External addresses, each with its port picker.
-    pool: Vec<(Address, PortPicker)>,
-    /// Which external address each internal address uses: paired pooling (REQ-2).
-    paired: Vec<(Address, usize)>,
+    pool: Pool,
     table: Table,
+    memory: Memory,
+    fragments: FragmentTable,
+    unsolicited: Unsolicited,
+    strangers: Strangers,
+    /// Where counting goes on, for ports of pairs.
+    next_pair_port: u16,
+    requests: VecDeque<Request>,
+}
+
+/// One packet's protocol and endpoints, as the inside sees them.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    protocol: Protocol,
+    internal: Endpoint,
+    remote: Endpoint,
+    /// Of TCP: the segment's flags.
+    flags: TcpFlags,
+}
+
+/// The flags of a packet that has some.
+fn flags_of(transport: &Transport) -> TcpFlags {
+    match transport {
+        Transport::Tcp(segment) => segment.flags,
+        _ => TcpFlags::default(),
+    }
 }
 
 impl Nat {
     /// A NAT with these external addresses.
     pub fn new(config: NatConfig, external: impl IntoIterator<Item = Address>) -> Self {
-        let picker = || PortPicker::new(config.ports, config.port_range.clone());
-        let pool = external
-            .into_iter()
-            .map(|address| (address, picker()))
-            .collect();
         Nat {
+            pool: Pool::new(&config, external),
+            table: Table::new(config.port_overloading == PortOverloading::DistinctRemotes),
+            memory: Memory::default(),
+            fragments: FragmentTable::default(),
+            unsolicited: Unsolicited::default(),
+            strangers: Strangers::default(),
+            next_pair_port: 0,
+            requests: VecDeque::new(),
             config,
-            pool,
-            paired: Vec::new(),
-            table: Table::default(),
         }
     }
 
@@ -55,199 +122,120 @@ impl Nat {
         &self.config
     }
 
-    /// The mappings alive at `now`, in no particular order.
-    pub fn mappings(&self, now: Time) -> impl Iterator<Item = &MappingEntry> {
-        self.table.mappings(now)
+    /// The mappings alive at `now`, in no particular order. Static addresses need none.
+    pub fn mappings(&self, now: Time) -> impl Iterator<Item = MappingEntry> + '_ {
+        self.table.alive(now).map(|entry| MappingEntry {
+            protocol: entry.protocol,
+            internal: entry.internal(),
+            external: Endpoint::new(self.pool.address(entry.place), entry.external_port),
+            remote_key: entry.remote_key(),
+            expires: entry.expires,
+        })
     }
 
-    fn is_external(&self, address: Address) -> bool {
-        self.pool.iter().any(|(external, _)| *external == address)
+    /// Forgets everything, as if it had been switched off and on: mappings, what the filter
+    /// remembers, fragments that wait.
+    pub fn restart(&mut self, node: crate::NodeId) {
+        let external: Vec<_> = self.pool.addresses().collect();
+        let fragments = std::mem::take(&mut self.fragments);
+        *self = Nat::new(self.config.clone(), external);
+        let waiting = fragments.into_waiting();
+        self.requests.extend(
+            waiting.map(|id| Request::Discard(id, DropReason::FragmentsIncomplete { node })),
+        );
     }
 
-    /// Whether packets from this internal address are translated: those of the pool's family are.
-    fn translates(&self, address: Address) -> bool {
-        self.pool
-            .iter()
-            .any(|(external, _)| external.family() == address.family())
+    /// Whether mappings are of one pair of endpoints each.
+    fn tracks_pairs(&self) -> bool {
+        self.config.port_overloading == PortOverloading::DistinctRemotes
     }
 
-    /// Whose memory decides about packets from outside to this mapping.
-    fn memory(&self, mapping: &MappingEntry) -> Endpoint {
-        match self.config.filter_memory {
-            FilterMemory::InternalEndpoint => mapping.internal,
-            FilterMemory::Mapping => mapping.external,
+    /// How long state of this protocol lives that is not of TCP.
+    #[inline]
+    fn lifetime(&self, protocol: Protocol, answered: bool) -> Duration {
+        let lifetimes = &self.config.lifetimes;
+        match protocol {
+            Protocol::Udp if answered => lifetimes.udp,
+            Protocol::Udp => lifetimes.udp_unanswered.unwrap_or(lifetimes.udp),
+            Protocol::Tcp => lifetimes.tcp_transitory,
+            Protocol::Icmp => lifetimes.icmp_query,
         }
     }
 
-    /// Finds or makes the mapping for a packet from `internal` to `remote`, refreshes it, and opens
-    /// the filter for answers.
-    fn map(
+    /// From the inside to the outside, whole or the first fragment.
+    fn translate_out(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        match &packet.transport {
+            Transport::IcmpError(_) => return self.error_outbound(packet, around),
+            Transport::IcmpEcho(echo) if echo.is_reply => {
+                return self.reply_outbound(packet, around);
+            }
+            _ => {}
+        }
+        let flow = Flow {
+            protocol: packet.transport.protocol(),
+            internal: packet.source,
+            remote: packet.destination,
+            flags: flags_of(&packet.transport),
+        };
+        if flow.protocol == Protocol::Tcp
+            && let Some(why) = tcp::malformed(flow.flags)
+        {
+            let node = around.node;
+            return Verdict::Drop(DropReason::Malformed { node, why });
+        }
+        if let Some(place) = self.pool.place_of(packet.destination.address) {
+            return self.hairpin(packet, &flow, place, around);
+        }
+        match self.map(&flow, around) {
+            Ok((external, passage)) => {
+                if self.config.rewrites_payloads {
+                    alg::rewrite(packet, flow.internal, external);
+                }
+                packet.source = external;
+                packet.translations += 1;
+                Verdict::Forward(passage)
+            }
+            Err(drop) => {
+                self.report_exhaustion(packet, &drop);
+                Verdict::Drop(drop)
+            }
+        }
+    }
+
+    /// From the outside to the inside, whole or the first fragment, to an external address.
+    fn translate_in(
         &mut self,
-        internal: Endpoint,
-        remote: Endpoint,
+        packet: &mut Packet,
+        place: u32,
         around: &mut Surroundings<'_>,
-    ) -> Result<(Endpoint, Passage), DropReason> {
-        let now = around.now;
-        let expires = now + self.config.lifetimes.udp;
-        let remote_key = self.config.mapping.key(remote);
-        let (mapping, mapped) = match self.table.outbound(now, internal, remote_key) {
-            Some(mapping) => {
-                mapping.expires = expires;
-                (*mapping, false)
+    ) -> Verdict {
+        if matches!(packet.transport, Transport::IcmpError(_)) {
+            return self.error_inbound(packet, around);
+        }
+        match self.admit(packet, place, packet.source, around) {
+            Ok(internal) => {
+                if self.config.rewrites_payloads {
+                    alg::rewrite(packet, packet.destination, internal);
+                }
+                packet.destination = internal;
+                packet.translations += 1;
+                Verdict::PASS
             }
-            None => {
-                let external = self.allocate(internal, around)?;
-                let mapping = MappingEntry {
-                    internal,
-                    external,
-                    remote_key,
-                    expires,
-                };
-                self.table.insert(now, mapping);
-                (mapping, true)
+            Err(drop) => {
+                self.answer_unsolicited(packet, &drop, around);
+                Verdict::Drop(drop)
             }
-        };
-        let key = (self.memory(&mapping), self.config.filtering.key(remote));
-        let opened = self.table.open(now, key, expires);
-        Ok((mapping.external, Passage { mapped, opened }))
+        }
     }
 
-    fn allocate(
+    /// From the inside to one of the NAT's own external addresses (RFC 4787 §6).
+    fn hairpin(
         &mut self,
-        internal: Endpoint,
+        packet: &mut Packet,
+        flow: &Flow,
+        place: u32,
         around: &mut Surroundings<'_>,
-    ) -> Result<Endpoint, DropReason> {
-        let place = self.paired_with(internal.address);
-        let (address, picker) = &mut self.pool[place];
-        let is_free = |port| {
-            self.table
-                .is_free(around.now, Endpoint::new(*address, port))
-        };
-        match picker.pick(internal.port, around.random, is_free) {
-            Some(port) => Ok(Endpoint::new(*address, port)),
-            None => Err(DropReason::NoFreePort {
-                nat: around.node,
-                internal,
-            }),
-        }
-    }
-
-    /// The place in the pool of the external address that serves this internal address: the pool's
-    /// addresses of its family in turn, as internal addresses show up.
-    fn paired_with(&mut self, internal: Address) -> usize {
-        if self.pool.len() == 1 {
-            return 0;
-        }
-        if let Some((_, place)) = self.paired.iter().find(|(known, _)| *known == internal) {
-            return *place;
-        }
-        let family = internal.family();
-        let in_use = |(known, _): &&(Address, usize)| known.family() == family;
-        let turn = self.paired.iter().filter(in_use).count();
-        let places = || {
-            let pool = self.pool.iter().enumerate();
-            pool.filter(|(_, (address, _))| address.family() == family)
-        };
-        let (place, _) = places()
-            .nth(turn % places().count())
-            .expect("only packets of the pool's families are translated");
-        self.paired.push((internal, place));
-        place
-    }
-
-    /// Finds the mapping for a packet from `remote` to `external` and asks the filter. Returns the
-    /// internal endpoint.
-    fn admit(
-        &mut self,
-        external: Endpoint,
-        remote: Endpoint,
-        around: &Surroundings<'_>,
-    ) -> Result<Endpoint, DropReason> {
-        let (now, nat) = (around.now, around.node);
-        let Some(mapping) = self.table.inbound(now, external).copied() else {
-            return Err(DropReason::NoMapping {
-                nat,
-                external,
-                remote,
-            });
-        };
-        let filtering = self.config.filtering;
-        let key = (self.memory(&mapping), filtering.key(remote));
-        let expires = now + self.config.lifetimes.udp;
-        let refreshes = self.config.refresh == Refresh::BothWays;
-        match self.table.pinhole(now, key) {
-            Some(closes) if refreshes => *closes = expires,
-            Some(_) => {}
-            None if filtering == crate::Filtering::EndpointIndependent => {}
-            None => {
-                let internal = mapping.internal;
-                return Err(DropReason::FilteredByNat {
-                    nat,
-                    internal,
-                    external,
-                    remote,
-                    filtering,
-                });
-            }
-        }
-        if refreshes && let Some(mapping) = self.table.inbound(now, external) {
-            mapping.expires = expires;
-        }
-        Ok(mapping.internal)
-    }
-
-    /// An ICMP error that goes out, about a packet that came in: the quoted destination is the
-    /// internal endpoint, and what the outside knows is its external one. Refreshes nothing
-    /// (RFC 7857 §7).
-    fn error_outbound(&mut self, packet: &mut Packet, around: &Surroundings<'_>) -> Verdict {
-        let Transport::IcmpError(error) = &mut packet.transport else {
-            return Verdict::PASS;
-        };
-        let internal = error.quoted_destination;
-        let remote_key = self.config.mapping.key(error.quoted_source);
-        let Some(mapping) = self.table.outbound(around.now, internal, remote_key) else {
-            let (external, remote) = (internal, error.quoted_source);
-            return Verdict::Drop(DropReason::NoMapping {
-                nat: around.node,
-                external,
-                remote,
-            });
-        };
-        error.quoted_destination = mapping.external;
-        packet.source = mapping.external.without_port();
-        packet.translations += 1;
-        if !self.is_external(packet.destination.address) {
-            return Verdict::PASS;
-        }
-        // About a packet that was hairpinned: the error is too (RFC 5508 REQ-7).
-        match self.error_inbound(packet, around) {
-            Verdict::Forward(passage) => Verdict::Hairpin(passage),
-            other => other,
-        }
-    }
-
-    /// An ICMP error that comes in, about a packet that went out. It passes whoever sent it
-    /// (REQ-12), if the mapping it speaks of exists, and ends or refreshes nothing.
-    fn error_inbound(&mut self, packet: &mut Packet, around: &Surroundings<'_>) -> Verdict {
-        let remote = packet.source;
-        let Transport::IcmpError(error) = &mut packet.transport else {
-            return Verdict::PASS;
-        };
-        let external = error.quoted_source;
-        let Some(mapping) = self.table.inbound(around.now, external) else {
-            return Verdict::Drop(DropReason::NoMapping {
-                nat: around.node,
-                external,
-                remote,
-            });
-        };
-        error.quoted_source = mapping.internal;
-        packet.destination = mapping.internal.without_port();
-        packet.translations += 1;
-        Verdict::PASS
-    }
-
-    fn hairpin(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+    ) -> Verdict {
         if self.config.hairpinning == Hairpinning::Off {
             let external = packet.destination;
             return Verdict::Drop(DropReason::HairpinningOff {
@@ -255,60 +243,88 @@ impl Nat {
                 external,
             });
         }
-        let turned = self
-            .map(packet.source, packet.destination, around)
-            .and_then(|(source, passage)| {
-                let internal = self.admit(packet.destination, source, around)?;
-                Ok((source, internal, passage))
-            });
-        match turned {
-            Ok((source, internal, passage)) => {
-                packet.source = source;
+        let (source, passage) = match self.map(flow, around) {
+            Ok(mapped) => mapped,
+            Err(drop) => {
+                self.report_exhaustion(packet, &drop);
+                return Verdict::Drop(drop);
+            }
+        };
+        match self.admit(packet, place, source, around) {
+            Ok(internal) => {
+                if self.config.hairpinning == Hairpinning::ExternalSource {
+                    packet.source = source;
+                }
                 packet.destination = internal;
                 packet.translations += 1;
                 Verdict::Hairpin(passage)
             }
-            Err(drop) => Verdict::Drop(drop),
+            Err(reason) => Verdict::Refuse {
+                passage,
+                external: source,
+                reason,
+            },
         }
+    }
+
+    /// An echo reply from inside belongs to a request that came in; only to static addresses do
+    /// requests come in.
+    fn reply_outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
+        let (internal, remote) = (packet.source, packet.destination);
+        match self.pool.own_place(internal.address) {
+            Some(place) if self.pool.place_of(remote.address).is_none() => {
+                packet.source.address = self.pool.address(place);
+                packet.translations += 1;
+                Verdict::PASS
+            }
+            _ => Verdict::Drop(DropReason::OutOfState {
+                node: around.node,
+                internal,
+                remote,
+            }),
+        }
+    }
+
+    fn passes_untranslated(&self, packet: &Packet) -> bool {
+        let to = packet.destination.address;
+        let exempt = || {
+            self.config
+                .not_translated
+                .iter()
+                .any(|some| some.contains(to))
+        };
+        !self.pool.translates(packet.source.address) || exempt()
     }
 }
 
 impl Middlebox for Nat {
     fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
-        if !self.translates(packet.source.address) {
+        if self.passes_untranslated(packet) {
             return Verdict::PASS;
         }
-        if packet.transport != Transport::Udp {
-            return self.error_outbound(packet, around);
-        }
-        if self.is_external(packet.destination.address) {
-            return self.hairpin(packet, around);
-        }
-        match self.map(packet.source, packet.destination, around) {
-            Ok((external, passage)) => {
-                packet.source = external;
-                packet.translations += 1;
-                Verdict::Forward(passage)
-            }
-            Err(drop) => Verdict::Drop(drop),
+        match packet.fragment {
+            None => self.translate_out(packet, around),
+            Some(fragment) => self.fragment(Way::Out, 0, fragment, packet, around),
         }
     }
 
     fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
-        if !self.is_external(packet.destination.address) {
+        let Some(place) = self.pool.place_of(packet.destination.address) else {
             return Verdict::PASS;
+        };
+        match packet.fragment {
+            None => self.translate_in(packet, place, around),
+            Some(fragment) => self.fragment(Way::In, place, fragment, packet, around),
         }
-        if packet.transport != Transport::Udp {
-            return self.error_inbound(packet, around);
-        }
-        match self.admit(packet.destination, packet.source, around) {
-            Ok(internal) => {
-                packet.destination = internal;
-                packet.translations += 1;
-                Verdict::PASS
-            }
-            Err(drop) => Verdict::Drop(drop),
-        }
+    }
+
+    fn wake(&mut self, around: &mut Surroundings<'_>) {
+        self.give_up_fragments(around);
+        self.answer_overdue(around.now);
+    }
+
+    fn poll_request(&mut self) -> Option<Request> {
+        self.requests.pop_front()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::firewall::RuleError;
+use crate::nat::NatConfigError;
 
 /// Why a plan could not be built. Every variant names the nodes to look at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +69,14 @@ pub enum BuildError {
         firewall: String,
         /// What is wrong with which rule.
         error: RuleError,
+    },
+    /// A NAT is told what contradicts itself.
+    #[error("NAT {nat:?}: {error}")]
+    Nat {
+        /// The NAT.
+        nat: String,
+        /// Which fields contradict each other, and how.
+        error: NatConfigError,
     },
     /// A host has no link.
     #[error("host {host:?} is connected to nothing")]
