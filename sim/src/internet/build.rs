@@ -114,7 +114,7 @@ fn at_work(
             let external = &plan.graph[EdgeIndex::new(uplink.index())].addresses;
             let at_work = |device: &Device| match device {
                 Device::Nat(config) => {
-                    DeviceAtWork::Nat(Nat::new(config.clone(), external.iter().copied()))
+                    DeviceAtWork::Nat(Box::new(Nat::new(config.clone(), external.iter().copied())))
                 }
                 Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
                 Device::Rules(rules) => DeviceAtWork::Rules(rules.clone()),

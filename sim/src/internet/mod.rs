@@ -150,7 +150,8 @@ struct Held {
 }
 
 enum DeviceAtWork {
-    Nat(Nat),
+    /// Boxed, for it is large.
+    Nat(Box<Nat>),
     Firewall(Firewall),
     Rules(Rules),
     Custom(Box<dyn Middlebox>),
@@ -305,7 +306,7 @@ impl Internet {
             return None;
         };
         gateway.devices.iter().find_map(|device| match device {
-            DeviceAtWork::Nat(nat) => Some(nat),
+            DeviceAtWork::Nat(nat) => Some(&**nat),
             _ => None,
         })
     }
