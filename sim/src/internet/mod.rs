@@ -180,6 +180,7 @@ struct Held {
 }
 
 enum DeviceAtWork {
+    /// Boxed, for it is large.
     Nat(Box<Nat>),
     Firewall(Firewall),
     Rules(RulesAtWork),

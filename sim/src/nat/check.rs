@@ -385,3 +385,198 @@ impl NatConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nat::{Capacity, ChangeOfMind, PortBlocks, WhenFull};
+
+    fn eim() -> NatConfig {
+        NatConfig::new(
+            Mapping::EndpointIndependent,
+            Filtering::AddressAndPortDependent,
+        )
+    }
+
+    /// What is wrong after a change to a configuration that makes sense.
+    fn wrong(change: impl FnOnce(&mut NatConfig)) -> Vec<&'static str> {
+        let mut config = eim();
+        change(&mut config);
+        let error = config.check().unwrap_err();
+        let fields: Vec<_> = [Some(error.field), error.other]
+            .into_iter()
+            .flatten()
+            .collect();
+        for field in &fields {
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        fields
+    }
+
+    fn pairs(config: &mut NatConfig) {
+        config.filter_memory = FilterMemory::Mapping;
+        config.port_overloading = PortOverloading::DistinctRemotes;
+    }
+
+    #[test]
+    fn what_makes_sense_is_accepted() {
+        for mapping in Mapping::ALL {
+            for filtering in Filtering::ALL {
+                NatConfig::new(mapping, filtering).check().unwrap();
+            }
+        }
+        let mut config = eim();
+        pairs(&mut config);
+        config.router_input = RouterInput::Accept;
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn a_field_that_makes_no_sense_is_named() {
+        assert_eq!(wrong(|c| c.port_range = 0..=9), ["port_range"]);
+        #[expect(clippy::reversed_empty_ranges)]
+        let empty = wrong(|c| c.port_range = 9..=8);
+        assert_eq!(empty, ["port_range"]);
+        let step = PortAllocation::Sequential { step: 0 };
+        assert_eq!(wrong(|c| c.ports = step), ["ports"]);
+        let blocks = |size, most| Some(PortBlocks { size, most });
+        assert_eq!(wrong(|c| c.port_blocks = blocks(0, 1)), ["port_blocks"]);
+        assert_eq!(wrong(|c| c.port_blocks = blocks(1, 0)), ["port_blocks"]);
+        assert_eq!(
+            wrong(|c| c.subscriber_limit = Some(0)),
+            ["subscriber_limit"]
+        );
+        let nothing = Fragments::AnyOrder { limit: 0 };
+        assert_eq!(wrong(|c| c.fragments = nothing), ["fragments"]);
+        assert_eq!(
+            wrong(|c| c.lifetimes.icmp_query = Duration::ZERO),
+            ["lifetimes"]
+        );
+        let capacity = |mappings| {
+            let when_full = WhenFull::Drop;
+            Some(Capacity {
+                mappings,
+                when_full,
+            })
+        };
+        assert_eq!(wrong(|c| c.capacity = capacity(0)), ["capacity"]);
+        let [one, two] = [1, 2].map(|last| Address::v4(192, 168, 1, last));
+        let external = Address::v4(203, 0, 113, 1);
+        let pair = |c: &mut NatConfig| c.static_addresses = vec![(one, external), (two, external)];
+        assert_eq!(wrong(pair), ["static_addresses"]);
+        let mixed = |c: &mut NatConfig| {
+            c.static_addresses = vec![(one, "2001:db8::1".parse().unwrap())];
+        };
+        assert_eq!(wrong(mixed), ["static_addresses"]);
+    }
+
+    #[test]
+    fn two_fields_that_contradict_each_other_are_both_named() {
+        let takeover = PortAllocation::Preserving {
+            on_conflict: PortConflict::Takeover,
+        };
+        let blocks = |size, most| Some(PortBlocks { size, most });
+        let capacity = |mappings| {
+            let when_full = WhenFull::EvictOldest;
+            Some(Capacity {
+                mappings,
+                when_full,
+            })
+        };
+        let change = |when| {
+            Some(ChangeOfMind {
+                when,
+                mapping: Mapping::AddressAndPortDependent,
+                filtering: Filtering::AddressAndPortDependent,
+            })
+        };
+        let one_port = |c: &mut NatConfig| c.port_range = 7000..=7000;
+        type Change<'a> = &'a dyn Fn(&mut NatConfig);
+        let cases: [([&str; 2], Change<'_>); 21] = [
+            (["port_parity", "port_range"], &|c| {
+                one_port(c);
+                c.port_parity = true;
+            }),
+            (["port_contiguity", "port_range"], &|c| {
+                one_port(c);
+                c.port_contiguity = true;
+            }),
+            (["port_blocks", "port_range"], &|c| {
+                one_port(c);
+                c.port_blocks = blocks(2, 1);
+            }),
+            (["port_parity", "port_blocks"], &|c| {
+                c.port_parity = true;
+                c.port_blocks = blocks(1, 9);
+            }),
+            (["port_blocks", "port_overloading"], &|c| {
+                pairs(c);
+                c.port_blocks = blocks(8, 1);
+            }),
+            (["ports", "port_blocks"], &|c| {
+                c.ports = takeover;
+                c.port_blocks = blocks(8, 1);
+            }),
+            (["subscriber_limit", "port_blocks"], &|c| {
+                c.subscriber_limit = Some(17);
+                c.port_blocks = blocks(8, 2);
+            }),
+            (["subscriber_limit", "capacity"], &|c| {
+                c.subscriber_limit = Some(17);
+                c.capacity = capacity(16);
+            }),
+            (["lifetimes.udp_unanswered", "lifetimes.udp"], &|c| {
+                c.lifetimes.udp_unanswered = Some(Duration::from_secs(301));
+            }),
+            (["router_input", "port_overloading"], &|c| {
+                c.router_input = RouterInput::Accept;
+            }),
+            (["port_rest", "port_overloading"], &|c| {
+                pairs(c);
+                c.port_rest = Duration::from_secs(120);
+            }),
+            (["port_overloading", "ports"], &|c| {
+                c.port_overloading = PortOverloading::Always;
+                c.ports = PortAllocation::Random;
+            }),
+            (["port_overloading", "mapping"], &|c| {
+                c.port_overloading = PortOverloading::Always;
+                c.mapping = Mapping::AddressDependent;
+            }),
+            (["port_overloading", "filtering"], &|c| {
+                pairs(c);
+                c.filtering = Filtering::AddressDependent;
+            }),
+            (["port_overloading", "filter_memory"], &|c| {
+                c.port_overloading = PortOverloading::DistinctRemotes;
+            }),
+            (["mapping", "ports"], &|c| {
+                pairs(c);
+                c.mapping = Mapping::AddressAndPortDependent;
+            }),
+            (["ports", "port_overloading"], &|c| {
+                pairs(c);
+                c.ports = takeover;
+            }),
+            (["change_of_mind", "port_overloading"], &|c| {
+                pairs(c);
+                c.change_of_mind = change(Conflict::PortTaken);
+            }),
+            (["change_of_mind", "ports"], &|c| {
+                c.ports = PortAllocation::Random;
+                c.change_of_mind = change(Conflict::PortTaken);
+            }),
+            (["change_of_mind", "mapping"], &|c| {
+                c.mapping = Mapping::AddressAndPortDependent;
+                c.change_of_mind = change(Conflict::PortTaken);
+            }),
+            (["change_of_mind", "capacity"], &|c| {
+                c.capacity = capacity(9);
+                c.change_of_mind = change(Conflict::Mappings(9));
+            }),
+        ];
+        for (fields, change) in cases {
+            assert_eq!(wrong(change), fields);
+        }
+    }
+}

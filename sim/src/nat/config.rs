@@ -65,7 +65,12 @@ pub enum PortOverloading {
     /// Never.
     #[default]
     Never,
-    /// Where their remote endpoints differ, so that answers can be told apart (RFC 7857 §3).
+    /// Where their remote endpoints differ, so that answers can be told apart (RFC 7857 §3). The NAT
+    /// then works as Linux connection tracking does: each mapping is of one pair of endpoints and
+    /// filters by it, and an external port is picked for the pair. With [`Mapping`] endpoint
+    /// independent the pair gets the port that the internal endpoint has already, or else its own,
+    /// unless somebody has that pair. It needs filtering `apdf` and
+    /// [`FilterMemory::Mapping`], which are what it comes to.
     DistinctRemotes,
     /// Always: every internal endpoint keeps its port, and answers go to whoever sent last. The
     /// fault that REQ-3 forbids.
@@ -215,7 +220,8 @@ pub enum RouterInput {
     /// Drops what belongs to no mapping, and remembers nothing of it.
     #[default]
     Drop,
-    /// Accepts it: it is the router's own from then on.
+    /// Accepts it: it is the router's own from then on, for the lifetime of what has no answer.
+    /// Needs [`PortOverloading::DistinctRemotes`], for what is claimed is a pair of endpoints.
     Accept,
 }
 

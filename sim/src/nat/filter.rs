@@ -125,13 +125,16 @@ impl Nat {
         filtering: Filtering,
         around: &Surroundings<'_>,
     ) -> bool {
+        if filtering == Filtering::EndpointIndependent {
+            return true;
+        }
         let key = Key {
             topic: Topic::Pinhole(flow.protocol),
             owner,
             remote: filtering.key(flow.remote),
         };
         let Some(place) = self.memory.alive(around.now, key) else {
-            return filtering == Filtering::EndpointIndependent;
+            return false;
         };
         if flow.protocol == Protocol::Tcp {
             return true;

@@ -42,11 +42,11 @@ impl Nat {
         let (owner, filtering) = (self.owner(&entry), self.filtering(&entry));
         let opened = if flow.protocol == Protocol::Tcp {
             self.follow(Side::Inside, flow, Some(index), around)?;
-            self.open(now, flow, owner, filtering)
+            self.open(now, flow, owner, filtering, mapped)
         } else {
             let expires = now + self.lifetime(flow.protocol, entry.answered);
             self.table.set_expires(index, expires);
-            self.open(now, flow, owner, filtering)
+            self.open(now, flow, owner, filtering, mapped)
         };
         if self.config.port_overloading == PortOverloading::Always {
             self.table.receive(index);
@@ -66,9 +66,9 @@ impl Nat {
             self.follow(Side::Inside, flow, None, around)?;
         }
         let external = Endpoint::new(self.pool.address(place), flow.internal.port);
-        let opened = self.open(around.now, flow, flow.internal, self.config.filtering);
+        let (filtering, mapped) = (self.config.filtering, false);
+        let opened = self.open(around.now, flow, flow.internal, filtering, mapped);
         self.cancel_unsolicited(external, flow);
-        let mapped = false;
         Ok((external, Passage { mapped, opened }))
     }
 
@@ -125,7 +125,18 @@ impl Nat {
     /// Opens or refreshes the pinhole for answers to a flow from inside. Returns whether it was
     /// closed before.
     #[inline]
-    fn open(&mut self, now: Time, flow: &Flow, owner: Endpoint, filtering: Filtering) -> bool {
+    fn open(
+        &mut self,
+        now: Time,
+        flow: &Flow,
+        owner: Endpoint,
+        filtering: Filtering,
+        mapped: bool,
+    ) -> bool {
+        if filtering == Filtering::EndpointIndependent {
+            // Open to all as long as there is a mapping: nothing to remember.
+            return mapped;
+        }
         let key = Key {
             topic: Topic::Pinhole(flow.protocol),
             owner,
