@@ -254,6 +254,19 @@ impl Pair {
         })
     }
 
+    /// b connects to a's port.
+    pub fn connect_inward(&mut self, port: u16) -> TcpId {
+        self.connect_from(1, at(1, 0), at(0, port))
+    }
+
+    /// How often packets were dropped for each reason.
+    pub fn drops(&self) -> Vec<(&'static str, u64)> {
+        let drops = self.net.trace().drops().iter();
+        drops
+            .map(|drop| (drop.example.code(), drop.count))
+            .collect()
+    }
+
     pub fn talker(&self, side: usize) -> &Talker {
         self.net.program(self.programs[side])
     }

@@ -251,6 +251,123 @@ mod tests {
         matches!(verdict, Verdict::Forward(_))
     }
 
+    /// Whether a packet passes a firewall at a time, given in seconds.
+    fn passes_at(
+        firewall: &mut Firewall,
+        seconds: u64,
+        way: Way,
+        (source, destination): (&str, &str),
+        transport: Transport,
+    ) -> bool {
+        let [source, destination] = [source, destination].map(|end| end.parse().unwrap());
+        let payload = Payload::default();
+        let mut packet = Packet::new(source, destination, transport, payload, NodeId(0));
+        let mut around = Surroundings {
+            now: Time::from_millis(1000 * seconds),
+            node: NodeId(1),
+            random: &mut Stream::new(1, "firewall"),
+        };
+        let verdict = match way {
+            Way::Out => firewall.outbound(&mut packet, &mut around),
+            Way::In => firewall.inbound(&mut packet, &mut around),
+        };
+        matches!(verdict, Verdict::Forward(_))
+    }
+
+    fn echo(is_reply: bool) -> Transport {
+        Transport::IcmpEcho(IcmpEcho {
+            is_reply,
+            sequence: 1,
+        })
+    }
+
+    #[test]
+    fn who_was_pinged_may_answer_for_the_lifetime_of_a_query() {
+        for (seconds, passes) in [(59, true), (60, false)] {
+            let mut firewall = Firewall::new(FirewallConfig::new(Filtering::AddressDependent));
+            let (asker, asked) = ("203.0.113.1:77", "192.0.2.1:0");
+            let mut at = |seconds, way, ends, transport| {
+                passes_at(&mut firewall, seconds, way, ends, transport)
+            };
+            assert!(!at(0, Way::In, (asked, asker), echo(true)), "unasked");
+            assert!(at(0, Way::Out, (asker, asked), echo(false)));
+            // Nobody may ask back, or answer to another identifier, or answer for another.
+            let other = "203.0.113.1:78";
+            let stranger = "192.0.2.2:0";
+            assert!(!at(
+                1,
+                Way::In,
+                ("192.0.2.1:77", "203.0.113.1:0"),
+                echo(false)
+            ));
+            assert!(!at(1, Way::In, (asked, other), echo(true)));
+            assert!(!at(1, Way::In, (stranger, asker), echo(true)));
+            assert_eq!(at(seconds, Way::In, (asked, asker), echo(true)), passes);
+        }
+    }
+
+    fn tcp(flags: TcpFlags) -> Transport {
+        Transport::Tcp(TcpSegment {
+            flags,
+            ..TcpSegment::default()
+        })
+    }
+
+    const INSIDE: &str = "203.0.113.1:5000";
+    const OUTSIDE: &str = "192.0.2.1:80";
+
+    #[test]
+    fn what_is_opening_or_closing_is_forgotten_after_the_transitory_lifetime() {
+        let (syn, ack, fin, rst) = (TcpFlags::SYN, TcpFlags::ACK, TcpFlags::FIN, TcpFlags::RST);
+        let opened = vec![(Way::Out, syn), (Way::In, syn | ack), (Way::Out, ack)];
+        let ended = |last: &[(Way, TcpFlags)]| [&opened[..], last].concat();
+        let table = [
+            (vec![(Way::Out, syn)], 240),
+            (vec![(Way::Out, syn), (Way::In, syn | ack)], 240),
+            (opened.clone(), 7440),
+            (ended(&[(Way::Out, fin | ack)]), 7440),
+            (ended(&[(Way::Out, fin | ack), (Way::In, fin | ack)]), 240),
+            (ended(&[(Way::In, rst)]), 240),
+            (ended(&[(Way::Out, rst)]), 240),
+        ];
+        for (segments, lifetime) in table {
+            for (early, passes) in [(1, true), (0, false)] {
+                let config = FirewallConfig::new(Filtering::AddressAndPortDependent);
+                let mut firewall = Firewall::new(config);
+                let mut at = |seconds, way, flags| {
+                    let ends = match way {
+                        Way::Out => (INSIDE, OUTSIDE),
+                        Way::In => (OUTSIDE, INSIDE),
+                    };
+                    passes_at(&mut firewall, seconds, way, ends, tcp(flags))
+                };
+                for (way, flags) in &segments {
+                    assert!(at(0, *way, *flags), "{segments:?}");
+                }
+                let late = at(lifetime - early, Way::In, ack);
+                assert_eq!(late, passes, "{segments:?}, {lifetime} s");
+            }
+        }
+    }
+
+    #[test]
+    fn after_the_end_the_outside_does_not_begin_anew() {
+        let mut firewall = Firewall::new(FirewallConfig::new(Filtering::AddressAndPortDependent));
+        let mut out = |firewall: &mut Firewall, flags| {
+            passes_at(firewall, 0, Way::Out, (INSIDE, OUTSIDE), tcp(flags))
+        };
+        let back = |firewall: &mut Firewall, flags| {
+            passes_at(firewall, 0, Way::In, (OUTSIDE, INSIDE), tcp(flags))
+        };
+        assert!(!back(&mut firewall, TcpFlags::SYN), "unsolicited");
+        assert!(out(&mut firewall, TcpFlags::SYN));
+        assert!(back(&mut firewall, TcpFlags::SYN), "both open at once");
+        assert!(back(&mut firewall, TcpFlags::RST | TcpFlags::ACK));
+        assert!(!back(&mut firewall, TcpFlags::SYN));
+        assert!(out(&mut firewall, TcpFlags::SYN));
+        assert!(back(&mut firewall, TcpFlags::SYN | TcpFlags::ACK));
+    }
+
     #[test]
     fn a_firewall_for_one_family_lets_the_other_pass() {
         let guards = FirewallConfig {
