@@ -251,3 +251,241 @@ fn contradiction(packet: &Packet, segment: &TcpSegment) -> Option<&'static str> 
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Endpoint;
+    use crate::host::TcpSettings;
+    use crate::link::Link;
+    use crate::packet::{IcmpErrorKind, Protocol, TcpOptions};
+    use crate::topology::Topology;
+
+    /// Two hosts; b listens, a is connected to it and sends, and each has anything sent to the
+    /// other.
+    struct Attacked {
+        net: Internet,
+        hosts: [NodeId; 2],
+    }
+
+    const PORT: u16 = 80;
+    const BACKLOG: u32 = 8;
+
+    fn end(side: usize, port: u16) -> Endpoint {
+        Endpoint::new(crate::Address::v4(192, 0, 2, side as u8 + 1), port)
+    }
+
+    impl Attacked {
+        fn new() -> Self {
+            let mut plan = Topology::new();
+            let hosts = [plan.host("a"), plan.host("b")];
+            let link = Link::with_delay(Duration::from_millis(1));
+            plan.cable(
+                (hosts[0], end(0, 0).address),
+                (hosts[1], end(1, 0).address),
+                link,
+            );
+            let mut net = plan.build(1).unwrap();
+            net.attach_fn(hosts[1], |_, input, io| match input {
+                Input::Start => {
+                    io.tcp_settings(TcpSettings {
+                        backlog: BACKLOG,
+                        ..TcpSettings::default()
+                    });
+                    io.tcp_listen(PORT).unwrap();
+                }
+                Input::Tcp {
+                    stream,
+                    event: TcpEvent::Data(bytes),
+                } => {
+                    io.tcp_send(stream, bytes);
+                }
+                _ => {}
+            });
+            net.attach_fn(hosts[0], |_, input, io| match input {
+                Input::Start => {
+                    io.tcp_connect(end(0, 5000).into(), end(1, PORT).into())
+                        .unwrap();
+                }
+                Input::Tcp {
+                    stream,
+                    event: TcpEvent::Connected { .. },
+                } => {
+                    io.tcp_send(stream, &[7; 10_000]);
+                }
+                _ => {}
+            });
+            Attacked { net, hosts }
+        }
+
+        fn send(&mut self, from: usize, ports: (u16, u16), transport: Transport, payload: Payload) {
+            let (source, destination) = (end(from, ports.0), end(1 - from, ports.1));
+            let packet = Packet::new(source, destination, transport, payload, self.hosts[from]);
+            let slot = self.net.arena.insert(packet);
+            self.net.launch(slot, Cause::Sent);
+        }
+
+        /// How much room for connections a host has made.
+        fn places(&mut self, side: usize) -> usize {
+            let tcp = self.net.host(self.hosts[side]).tcp();
+            tcp.map_or(0, |tcp| tcp.places())
+        }
+    }
+
+    fn flags() -> impl Strategy<Value = TcpFlags> {
+        let all = [
+            TcpFlags::SYN,
+            TcpFlags::ACK,
+            TcpFlags::FIN,
+            TcpFlags::RST,
+            TcpFlags::PSH,
+        ];
+        proptest::collection::vec(proptest::sample::select(all.to_vec()), 0..4).prop_map(|set| {
+            set.into_iter()
+                .fold(TcpFlags::default(), |sum, flag| sum | flag)
+        })
+    }
+
+    fn segment() -> impl Strategy<Value = TcpSegment> {
+        let near = prop_oneof![any::<u32>(), 0u32..4, (u32::MAX - 4)..=u32::MAX];
+        let options = (
+            any::<Option<u16>>(),
+            any::<Option<u8>>(),
+            any::<bool>(),
+            any::<[Option<(u32, u32)>; 3]>(),
+        )
+            .prop_map(|(max_segment_size, window_scale, sack_permitted, sack)| {
+                TcpOptions {
+                    max_segment_size,
+                    window_scale,
+                    sack_permitted,
+                    sack,
+                }
+            });
+        (near.clone(), near, flags(), any::<u16>(), options).prop_map(
+            |(sequence, acknowledgment, flags, window, options)| TcpSegment {
+                sequence,
+                acknowledgment,
+                flags,
+                window,
+                options,
+            },
+        )
+    }
+
+    fn payload() -> impl Strategy<Value = Payload> {
+        prop_oneof![
+            Just(Payload::default()),
+            proptest::collection::vec(any::<u8>(), 0..2000).prop_map(Payload::Bytes),
+            (any::<u32>(), any::<u64>()).prop_map(|(length, tag)| Payload::Sized { length, tag }),
+            Just(Payload::Bytes(vec![1; 70_000])),
+        ]
+    }
+
+    fn error() -> impl Strategy<Value = IcmpErrorKind> {
+        prop_oneof![
+            Just(IcmpErrorKind::PortUnreachable),
+            Just(IcmpErrorKind::HostUnreachable),
+            Just(IcmpErrorKind::Prohibited),
+            Just(IcmpErrorKind::TimeExceeded),
+            any::<u16>().prop_map(|mtu| IcmpErrorKind::TooBig { mtu }),
+        ]
+    }
+
+    /// Ports that mean something, and others.
+    fn port() -> impl Strategy<Value = u16> {
+        prop_oneof![Just(PORT), Just(5000u16), Just(0u16), any::<u16>()]
+    }
+
+    /// A segment, or an ICMP error about one.
+    type Shot = (
+        usize,
+        (u16, u16),
+        Result<(TcpSegment, Payload), IcmpErrorKind>,
+        u64,
+    );
+
+    fn shot() -> impl Strategy<Value = Shot> {
+        let what = prop_oneof![
+            6 => (segment(), payload()).prop_map(Ok),
+            1 => error().prop_map(Err),
+        ];
+        (0usize..2, (port(), port()), what, 0u64..500)
+    }
+
+    proptest! {
+        /// Whatever is thrown at two hosts: no panic, one fate for everything, and no more room
+        /// for connections than those that are there and the backlog take.
+        #[test]
+        fn garbage_ends_and_leaves_nothing_behind(
+            shots in proptest::collection::vec(shot(), 1..60),
+        ) {
+            let mut attacked = Attacked::new();
+            for (from, ports, what, pause) in shots {
+                attacked.net.run_for(Duration::from_millis(pause)).unwrap();
+                match what {
+                    Ok((segment, payload)) => {
+                        attacked.send(from, ports, Transport::Tcp(segment), payload);
+                    }
+                    Err(kind) => {
+                        let error = IcmpError {
+                            kind,
+                            quoted_protocol: Protocol::Tcp,
+                            quoted_source: end(1 - from, ports.1),
+                            quoted_destination: end(from, ports.0),
+                        };
+                        let transport = Transport::IcmpError(Box::new(error));
+                        attacked.send(from, (0, 0), transport, Payload::default());
+                    }
+                }
+            }
+            attacked.net.run_for(Duration::from_secs(3600)).unwrap();
+            let counts = attacked.net.trace().counts();
+            prop_assert_eq!(counts.in_flight, 0);
+            prop_assert_eq!(counts.sent, counts.delivered + counts.dropped);
+            prop_assert!(attacked.places(0) <= 1);
+            prop_assert!(attacked.places(1) <= 2 + BACKLOG as usize);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_syns_fills_the_backlog_and_no_more() {
+        let mut attacked = Attacked::new();
+        attacked.net.run_for(Duration::from_secs(1)).unwrap();
+        for port in 10_000..20_000 {
+            let syn = TcpSegment {
+                flags: TcpFlags::SYN,
+                ..TcpSegment::default()
+            };
+            // From an address whose host is deaf to the answers: it has no TCP on these ports and
+            // resets them, so that the flood comes in one burst.
+            attacked.send(0, (port, PORT), Transport::Tcp(syn), Payload::default());
+        }
+        attacked.net.run_for(Duration::from_micros(1_500)).unwrap();
+        assert_eq!(attacked.places(1), 1 + BACKLOG as usize);
+        let drops = attacked.net.trace().drops().iter();
+        let full: u64 = drops
+            .filter(|drop| drop.example.code() == "table_full")
+            .map(|drop| drop.count)
+            .sum();
+        assert_eq!(full, 10_000 - u64::from(BACKLOG));
+        // The resets make room again.
+        attacked.net.run_for(Duration::from_secs(1)).unwrap();
+        let syn = TcpSegment {
+            flags: TcpFlags::SYN,
+            ..TcpSegment::default()
+        };
+        attacked.send(0, (9_999, PORT), Transport::Tcp(syn), Payload::default());
+        attacked.net.run_for(Duration::from_secs(1)).unwrap();
+        let drops = attacked.net.trace().drops().iter();
+        let full_now: u64 = drops
+            .filter(|drop| drop.example.code() == "table_full")
+            .map(|drop| drop.count)
+            .sum();
+        assert_eq!(full_now, full);
+    }
+}

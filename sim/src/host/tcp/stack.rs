@@ -375,6 +375,12 @@ impl Tcp {
         standing.connection.is_some()
     }
 
+    /// For how many connections there is room.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> usize {
+        self.standing.len()
+    }
+
     fn remove(&mut self, place: Place) {
         let standing = &mut self.standing[place as usize];
         let Some(connection) = standing.connection.take() else {
