@@ -89,7 +89,7 @@ fn exchange(link: Link, settings: [TcpSettings; 2], lengths: [u64; 2], seed: u64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_byte_arrives_once_and_in_order(

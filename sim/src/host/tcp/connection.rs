@@ -40,6 +40,8 @@ pub(super) struct Connection {
     last_heard: Time,
     /// One more than the highest sequence number that the other side has used.
     peer_next: u32,
+    /// What the other side has acknowledged last.
+    acknowledged: Option<u32>,
     told: Told,
     /// The program was refused room, and is told when there is some.
     wants_room: bool,
@@ -93,6 +95,7 @@ impl Connection {
             waiting_since: None,
             last_heard: now,
             peer_next: 0,
+            acknowledged: None,
             told: Told::default(),
             wants_room: false,
             closes: false,
@@ -158,6 +161,12 @@ impl Connection {
         interface: &mut Interface,
         wire: &mut Wire<'_>,
     ) {
+        if self.stops_the_clock(segment, length) {
+            return self.heard(now, segment, length);
+        }
+        if segment.flags.contains(TcpFlags::ACK) {
+            self.acknowledged = Some(segment.acknowledgment);
+        }
         let before = self.state();
         interface.poll_ingress_single(instant(now), wire, &mut self.sockets);
         let after = self.state();
@@ -181,6 +190,23 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// Whether a segment repeats an acknowledgment while all that is out is a FIN. It means nothing
+    /// then; but after the third smoltcp stops its retransmission timer in favour of a fast
+    /// retransmission, finds no data to send again, and the FIN is never repeated.
+    fn stops_the_clock(&self, segment: &TcpSegment, length: usize) -> bool {
+        let socket = self.sockets.get::<Socket<'_>>(self.socket);
+        let only_fin = socket.send_queue() == 0
+            && matches!(
+                socket.state(),
+                State::FinWait1 | State::Closing | State::LastAck
+            );
+        let bare = length == 0
+            && [TcpFlags::SYN, TcpFlags::FIN, TcpFlags::RST]
+                .iter()
+                .all(|flag| !segment.flags.contains(*flag));
+        only_fin && bare && self.acknowledged == Some(segment.acknowledgment)
     }
 
     fn heard(&mut self, now: Time, segment: &TcpSegment, length: usize) {
