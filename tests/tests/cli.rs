@@ -32,10 +32,13 @@ fn a_call_has_every_field_of_the_contract() {
     assert_eq!(call["b"], "nat:apdm/apdf");
     assert_eq!(call["stack_a"], "is");
     assert_eq!(call["stack_b"], "is");
-    assert_eq!(call["turn"], serde_json::json!(["udp"]));
+    assert_eq!(call["turn"], serde_json::json!(["udp", "tcp", "tls"]));
     assert_eq!(call["connected"], true);
     assert_eq!(call["path_class"], "relayed");
     assert_eq!(call["relay_transport"], "udp");
+    for field in ["a_relay_transport", "b_relay_transport"] {
+        assert!(call[field].is_null() || call[field] == "udp", "{field}");
+    }
     assert!(
         call["connect_ms"]
             .as_f64()
@@ -70,7 +73,7 @@ fn a_call_has_every_field_of_the_contract() {
 
 #[test]
 fn a_call_that_fails_says_so_in_nulls() {
-    let call = json("call --a udp-blocked --b open --format json");
+    let call = json("call --a udp-blocked --b open --turn udp --format json");
     assert_eq!(call["connected"], false);
     assert_eq!(call["path_class"], "none");
     for field in ["connect_ms", "relay_transport", "a_local", "b_remote"] {
@@ -188,9 +191,9 @@ fn unknown_words_are_refused_with_those_that_exist() {
     );
     refused(
         "call --a open --b open --turn sctp",
-        &["sctp", "off, udp and all"],
+        &["sctp", "off and all", "udp, tcp and tls"],
     );
-    refused("call --a open --b open --turn tcp", &["TCP", "udp and off"]);
+    refused("call --a open --b open --turn udp,off", &["off"]);
     refused(
         "call --a open --b open --format yaml",
         &["yaml", "table, json and csv"],

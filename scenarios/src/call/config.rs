@@ -49,6 +49,15 @@ impl TurnOffer {
         TurnOffer(TurnTransport::ALL.to_vec())
     }
 
+    /// The same, and one transport more.
+    #[must_use]
+    pub fn with(mut self, transport: TurnTransport) -> Self {
+        self.0.push(transport);
+        self.0.sort_unstable();
+        self.0.dedup();
+        self
+    }
+
     /// The transports, in their order.
     pub fn transports(&self) -> &[TurnTransport] {
         &self.0

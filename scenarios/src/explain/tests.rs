@@ -126,11 +126,11 @@ fn what_is_said_to_help_was_tried() {
                 &both,
             ],
         );
-        let (after, class) = outcome(tight, tight, "udp").unwrap();
+        let (after, class) = outcome(tight, tight, "all").unwrap();
         only(
             story,
             &[
-                "TURN server (over udp)",
+                "TURN server (over udp,tcp,tls)",
                 &format!("connected after {after}, {class}"),
             ],
         );

@@ -279,8 +279,16 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
             against(evidence, &group).into_iter().for_each(&mut propose);
         }
     }
-    if call.config.turn.transports().is_empty() {
+    let offer = &call.config.turn;
+    if offer.transports().is_empty() {
         propose(Proposal::plain(Change::OfferTurn(TurnOffer::all())));
+    } else if call.outcome.path_class().is_none() {
+        for transport in [TurnTransport::Tcp, TurnTransport::Tls] {
+            if !offer.transports().contains(&transport) {
+                let more = offer.clone().with(transport);
+                propose(Proposal::plain(Change::OfferTurn(more)));
+            }
+        }
     }
     proposals
 }
