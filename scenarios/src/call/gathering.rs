@@ -21,7 +21,7 @@ use pinhole::{Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
 use super::config::TurnTransport;
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
-use crate::turn_client::{PeerData, Received, TurnClient, TurnEvent, TurnStream};
+use crate::turn_client::{PeerData, Received, StreamEnd, TurnClient, TurnEvent, TurnStream};
 
 /// How long a way to a TURN server may be silent before the next is tried too: the time after which
 /// a first request over UDP is repeated (RFC 8489 §6.2.1).
@@ -72,6 +72,25 @@ struct Probe {
     over: bool,
 }
 
+/// What became of a way to a TURN server through a connection, for those who tell the story.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TurnConnection {
+    /// TCP, or TLS on it.
+    pub transport: TurnTransport,
+    /// The server.
+    pub server: SocketAddr,
+    /// When it was asked for.
+    pub began: Time,
+    /// When it stood.
+    pub connected: Option<Time>,
+    /// When TLS's handshake was over.
+    pub secured: Option<Time>,
+    /// The address that the server lent.
+    pub relayed: Option<SocketAddr>,
+    /// Why it ended, if it did.
+    pub end: Option<StreamEnd>,
+}
+
 /// An allocation on a TURN server, or the wish for one.
 struct Relay {
     socket: SocketAddr,
@@ -81,6 +100,7 @@ struct Relay {
     /// Whether the server has answered.
     answered: bool,
     settled: bool,
+    connection: Option<TurnConnection>,
 }
 
 /// How far a relay is.
@@ -172,6 +192,7 @@ impl Gathering {
                     relayed: None,
                     answered: false,
                     settled: false,
+                    connection: None,
                 });
             }
         }
@@ -255,6 +276,12 @@ impl Gathering {
             _ => {}
         }
         client.handle_event(now, event);
+        if let Some(told) = &mut relay.connection {
+            told.connected = client.connected_at();
+            told.secured = client.secured_at();
+            told.relayed = client.relayed().or(told.relayed);
+            told.end = client.end().cloned();
+        }
         while let Some((remote, payload)) = client.poll_data() {
             self.came.extend(relay.relayed.map(|local| Relayed {
                 local,
@@ -265,6 +292,13 @@ impl Gathering {
                 payload,
             }));
         }
+    }
+
+    /// The connections to TURN servers that were asked for.
+    pub(super) fn connections(&self) -> impl Iterator<Item = &TurnConnection> {
+        self.relays
+            .iter()
+            .filter_map(|relay| relay.connection.as_ref())
     }
 
     /// The next datagram that came through a connection.
@@ -468,6 +502,15 @@ impl Relay {
             TurnTransport::Tcp => TurnStream::tcp(*server, user, password),
             TurnTransport::Tls => TurnStream::tls(*server, name, user, password),
         };
+        self.connection = Some(TurnConnection {
+            transport: *transport,
+            server: *server,
+            began: now,
+            connected: None,
+            secured: None,
+            relayed: None,
+            end: None,
+        });
         // From any port: UDP's is not TCP's.
         let local = SocketAddr::new(self.socket.ip(), 0);
         self.way = match io.tcp_connect(local, *server) {

@@ -14,7 +14,7 @@ mod wire;
 
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
 pub use data::{Data, Framing, Side};
-pub use gathering::{PATIENCE, Servers, TurnAccess};
+pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
 pub use outcome::{CallOutcome, Connection, Dropped, Finding, PairTypes, PathClass};
 pub use peer::{Milestone, Peer, PeerConfig};
 pub use scene::Scene;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
-use super::gathering::{Gathering, Servers, Taken};
+use super::gathering::{Gathering, Servers, Taken, TurnConnection};
 use super::signaling::{Description, Signal};
 use super::wire::SharedWire;
 use crate::ice::{Candidate, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
@@ -123,6 +123,11 @@ impl Peer {
     /// What happened to it, in order.
     pub fn milestones(&self) -> &[(Time, Milestone)] {
         &self.milestones
+    }
+
+    /// Its connections to TURN servers, over TCP and TLS.
+    pub fn turn_connections(&self) -> impl Iterator<Item = &TurnConnection> {
+        self.gathering.connections()
     }
 
     /// Its own candidates, as it gathered them.

@@ -1,16 +1,17 @@
 //! Which candidates each side found, how, and which question stayed without an answer.
 
-use pinhole::packet::PacketId;
+use pinhole::packet::{PacketId, Transport};
 use pinhole::trace::DropReason;
-use pinhole::{Endpoint, NodeId, Time};
+use pinhole::{Endpoint, NodeId, TcpEnd, Time};
 
 use super::drops;
 use super::evidence::Evidence;
 use super::message::{Message, Method};
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
-use crate::call::{Milestone, Peer, STUN_PORT, Side};
+use crate::call::{Milestone, Peer, STUN_PORT, Side, TurnConnection};
 use crate::ice::{Candidate, CandidateType};
+use crate::turn_client::StreamEnd;
 
 pub(super) fn chapter(evidence: &Evidence<'_>, terms: &mut Terms) -> Chapter {
     let mut sentences = Vec::new();
@@ -20,6 +21,11 @@ pub(super) fn chapter(evidence: &Evidence<'_>, terms: &mut Terms) -> Chapter {
             sentences.push(around(evidence, terms, side, (time, host), &found));
         }
         sentences.extend(unanswered(evidence, side));
+        let peer = evidence.call.peers[side.index()];
+        let peer: &Peer = evidence.call.net.program(peer);
+        for connection in peer.turn_connections() {
+            sentences.push(connected(evidence, terms, side, connection));
+        }
     }
     Chapter {
         title: "Gathering candidates: addresses at which a side may be reached",
@@ -103,6 +109,70 @@ fn translators(evidence: &Evidence<'_>, packet: PacketId) -> String {
         .filter(|crossing| !crossing.inward && crossing.before.0 != crossing.after.0)
         .map(|crossing| evidence.name(crossing.gateway).to_owned());
     words::list(&names.collect::<Vec<_>>())
+}
+
+/// What became of a connection to the TURN server.
+fn connected(
+    evidence: &Evidence<'_>,
+    terms: &mut Terms,
+    side: Side,
+    connection: &TurnConnection,
+) -> Sentence {
+    let server = Endpoint::from(connection.server);
+    let host = evidence.call.scene.hosts[side.index()];
+    // From the first SYN to whatever came last on the same port.
+    let opening = evidence.sent_by(side).find(|id| {
+        let packet = evidence.recording.packet(*id);
+        let opens = matches!(&packet.transport, Transport::Tcp(tcp) if tcp.is_opening());
+        opens && packet.destination == server && packet.origin == host
+    });
+    let mut text = format!(
+        "{} opens a TCP connection to the TURN server ({server})",
+        side.name()
+    );
+    match connection.connected {
+        Some(at) => text += &format!(", which stands at {}", words::time(at)),
+        None => {
+            let why = opening
+                .and_then(|id| evidence.life(id).dropped())
+                .map(|reason| drops::why(evidence, &reason));
+            text += &match why {
+                Some(why) => format!(" and gets no answer: {why}"),
+                None => " and gets no answer".to_owned(),
+            };
+        }
+    }
+    if let Some(at) = connection.secured {
+        text += &format!("; TLS's handshake is over at {}", words::time(at));
+    }
+    if let Some(relayed) = connection.relayed {
+        let peer = evidence.call.peers[side.index()];
+        let peer: &Peer = evidence.call.net.program(peer);
+        let when = peer.milestones().iter().find_map(|(time, milestone)| {
+            matches!(milestone, Milestone::Gathered(found) if found.address == relayed)
+                .then_some(*time)
+        });
+        let at = when.map_or(String::new(), |at| format!(" at {}", words::time(at)));
+        let term = terms.say("relayed", "what comes there is handed on to it");
+        text += &format!(". Through it the server lends it {relayed}{at} ({term})");
+    }
+    match &connection.end {
+        None => {}
+        Some(StreamEnd::ClosedByServer) => text += ". The server closed it",
+        Some(StreamEnd::Tls(why)) => text += &format!(". TLS failed: {why}"),
+        Some(StreamEnd::Garbage) => text += ". What came over it was no TURN",
+        Some(StreamEnd::Tcp(end)) => {
+            text += match end {
+                TcpEnd::Refused => ". It was refused",
+                TcpEnd::Reset => ". It was reset",
+                TcpEnd::TimedOut => ". It timed out",
+                TcpEnd::Unreachable(_) => ". The server can't be reached",
+                TcpEnd::Finished => ". It ended in order",
+            };
+        }
+    }
+    text += ".";
+    Sentence::at(connection.began, text, opening)
 }
 
 /// What a side asked of servers that never answered.

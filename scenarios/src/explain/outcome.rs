@@ -8,7 +8,9 @@ use super::evidence::Evidence;
 use super::journey::{Journey, What};
 use super::story::{Chapter, Sentence};
 use super::words;
-use crate::call::{Call, Connection, Milestone, Neighbourhood, PathClass, Peer, Side};
+use crate::call::{
+    Call, Connection, Milestone, Neighbourhood, PathClass, Peer, Side, TurnTransport,
+};
 
 /// The story in one line.
 pub(super) fn title(call: &Call<'_>) -> String {
@@ -79,10 +81,25 @@ fn connected(evidence: &Evidence<'_>, connection: &Connection) -> Sentence {
     };
     let firsts = Side::BOTH.into_iter().filter_map(first);
     let proof = firsts.flat_map(|journey: &Journey| journey.packets.clone());
-    let text = format!(
+    let mut text = format!(
         "Data has arrived both ways. Its path is {}: {meaning}.",
         connection.path_class.name()
     );
+    for side in Side::BOTH {
+        match connection.relay_transports[side.index()] {
+            None | Some(TurnTransport::Udp) => {}
+            Some(TurnTransport::Tcp) => {
+                text += &format!(" {} reaches it over TCP.", side.name());
+            }
+            Some(TurnTransport::Tls) => {
+                text += &format!(
+                    " {} reaches it over TLS: what goes that way nobody can read on the wire, and \
+                     it isn't told here packet by packet.",
+                    side.name()
+                );
+            }
+        }
+    }
     Sentence::at(connection.at, text, proof)
 }
 

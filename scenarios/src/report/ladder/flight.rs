@@ -206,11 +206,22 @@ fn begin(recording: &Recording, lanes: &Lanes, id: PacketId, order: usize) -> Fl
     let (kind, mut label, brief) = match &packet.transport {
         Transport::Udp => (kind(message.unwrapped()), message.label(), message.brief()),
         Transport::Tcp(segment) => {
-            let words = match packet.payload_length {
-                0 => format!("TCP {}", segment.flags),
-                bytes => format!("TCP, {bytes} bytes"),
-            };
-            (Kind::Other, words.clone(), words)
+            let payload = recording.payload(id);
+            match (&message, words::tls(payload)) {
+                (_, Some(words)) => (Kind::Server, words.to_owned(), words.to_owned()),
+                (Message::Other { length }, None) => {
+                    let words = match length {
+                        0 => format!("TCP {}", segment.flags),
+                        bytes => format!("TCP, {bytes} bytes"),
+                    };
+                    (Kind::Other, words.clone(), words)
+                }
+                // The segment begins with a TURN message.
+                (message, None) => {
+                    let label = format!("TCP: {}", message.label());
+                    (kind(message.unwrapped()), label, message.brief())
+                }
+            }
         }
         Transport::IcmpEcho(echo) => {
             let words = if echo.is_reply {

@@ -89,6 +89,19 @@ pub(super) fn why(topology: &Topology, lanes: &Lanes, reason: &DropReason) -> St
     }
 }
 
+/// What TLS shows of itself: the type of a segment's first record (RFC 8446 §5.1). Without lengths,
+/// so that one is like the other.
+pub(super) fn tls(payload: &[u8]) -> Option<&'static str> {
+    match payload {
+        [0x16, 3, _, _, _, 1, ..] => Some("TLS ClientHello"),
+        [0x16, 3, _, _, _, 2, ..] => Some("TLS ServerHello, certificate"),
+        [0x14, 3, ..] => Some("TLS Finished"),
+        [0x15, 3, ..] => Some("TLS alert"),
+        [0x17, 3, ..] => Some("TLS data"),
+        _ => None,
+    }
+}
+
 /// A time as the margin shows it.
 pub(super) fn time(time: Time) -> String {
     format!("{:.1} ms", time.as_millis_f64())
