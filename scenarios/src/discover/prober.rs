@@ -139,7 +139,10 @@ impl Program for Prober {
                 asking.transaction.handle_unreachable();
             }
             Input::Wake => asking.transaction.handle_timeout(now),
-            Input::Start | Input::Unreachable { .. } | Input::Message { .. } => {}
+            Input::Start
+            | Input::Unreachable { .. }
+            | Input::Message { .. }
+            | Input::NetworkChanged => {}
         }
         self.pump(io);
     }

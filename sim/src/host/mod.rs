@@ -6,4 +6,4 @@ mod sockets;
 pub(crate) use program::{Alarm, Post};
 pub use program::{Datagram, Input, Io, Program, ProgramId};
 pub use sockets::BindError;
-pub(crate) use sockets::Host;
+pub(crate) use sockets::{Host, Interface};

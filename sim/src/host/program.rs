@@ -66,6 +66,8 @@ pub enum Input<'a> {
         /// What was wrong.
         kind: IcmpErrorKind,
     },
+    /// The host's addresses have changed: [`Io::addresses`] tells those that it has now.
+    NetworkChanged,
     /// Another program posted something, out of band.
     Message {
         /// Who.

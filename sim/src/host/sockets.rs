@@ -70,6 +70,18 @@ impl Host {
         self.interfaces.push(Interface { address, out });
     }
 
+    /// Puts these interfaces in place of those it has. Sockets stay bound: one that is bound to an
+    /// address that went sends and receives nothing until the address is back.
+    pub(crate) fn reconnect(&mut self, interfaces: impl IntoIterator<Item = Interface>) {
+        self.interfaces.clear();
+        self.interfaces.extend(interfaces);
+    }
+
+    /// Closes every socket of a program.
+    pub(crate) fn close_all(&mut self, owner: ProgramId) {
+        self.sockets.retain(|socket| socket.owner != owner);
+    }
+
     pub(crate) fn node(&self) -> NodeId {
         self.node
     }

@@ -4,9 +4,13 @@
 //! is let pass, and the trace tells what became of every packet. Nothing moves between calls.
 
 mod build;
+mod fault;
 mod forward;
 mod run;
 mod tell;
+
+use fault::Faults;
+pub use fault::{Fault, FaultError, Inflicted};
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -41,6 +45,7 @@ pub struct Internet {
     trace: Trace,
     events: u64,
     exceeded: Option<BudgetExceeded>,
+    faults: Faults,
     /// Scratch: what the program being run has sent and posted.
     outbox: Vec<Slot>,
     posts: Vec<Post>,
@@ -61,6 +66,8 @@ enum What {
     Loopback(NodeId, Slot),
     /// A message arrives out of band.
     Deliver(u32),
+    /// A fault strikes.
+    Fault(u32),
 }
 
 struct Message {
@@ -101,6 +108,8 @@ struct Direction {
     /// Packets under way, for lanes that keep order. Only the first has an event in the queue.
     under_way: VecDeque<(Rank, Slot)>,
     counter: u64,
+    /// Whether it takes no packets.
+    down: bool,
 }
 
 /// A program at work.
@@ -109,7 +118,14 @@ struct Running {
     host: NodeId,
     alarm: Alarm,
     counter: u64,
+    /// Whether it got its first input.
+    started: bool,
+    /// How it is made anew, where its host may be restarted.
+    make: Option<Make>,
 }
+
+/// Makes a program.
+type Make = Box<dyn Fn() -> Box<dyn Program>>;
 
 /// Hosts are many, and stand here as they are; the others are boxed.
 enum Node {
@@ -204,6 +220,7 @@ impl Internet {
         self.trace.clear();
         self.events = 0;
         self.exceeded = None;
+        self.faults = Faults::default();
         // Not empty where a program panicked.
         self.outbox.clear();
         self.posts.clear();
@@ -302,12 +319,30 @@ impl Internet {
             host,
             alarm: Alarm::default(),
             counter: 0,
+            started: false,
+            make: None,
         });
         self.schedule(id, self.now, What::Start(id));
         id
     }
 
-    /// The same for a closure, whose argument types need not be spelled out here.
+    /// Runs a program that `make` makes, and makes anew when the host is
+    /// [restarted](Fault::Restart).
+    ///
+    /// # Panics
+    ///
+    /// The node is no host.
+    pub fn attach_service<P: Program>(
+        &mut self,
+        host: NodeId,
+        make: impl Fn() -> P + 'static,
+    ) -> ProgramId {
+        let id = self.attach(host, make());
+        self.programs[id.0 as usize].make = Some(Box::new(move || Box::new(make())));
+        id
+    }
+
+    /// [`attach`](Internet::attach) for a closure, whose argument types need not be spelled out here.
     ///
     /// # Panics
     ///

@@ -169,7 +169,10 @@ impl Program for StunServer {
                 }
             }
             Input::Datagram(datagram) => self.handle_datagram(&datagram, io),
-            Input::Wake | Input::Unreachable { .. } | Input::Message { .. } => {}
+            Input::Wake
+            | Input::Unreachable { .. }
+            | Input::Message { .. }
+            | Input::NetworkChanged => {}
         }
     }
 }

@@ -581,7 +581,7 @@ impl Program for TurnServer {
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Message { .. } => {}
+            Input::Message { .. } | Input::NetworkChanged => {}
         }
         io.wake_at(
             self.listeners
