@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use pinhole::{Datagram, Endpoint, Io, Time};
+use pinhole::{Address, Datagram, Endpoint, Io, Time};
 
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
@@ -35,6 +35,7 @@ pub struct TurnAccess {
 /// The sockets of an endpoint, what it learns about them, and the relays it holds.
 #[derive(Default)]
 pub(super) struct Gathering {
+    port: u16,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
     /// Addresses of the other side that were learned before there was a relay to permit them on.
@@ -81,6 +82,7 @@ impl Gathering {
         let port = io
             .bind(0)
             .expect("an endpoint binds the first socket of its host");
+        self.port = port;
         let addresses: Vec<_> = io.addresses().collect();
         for address in addresses {
             let socket = SocketAddr::from(Endpoint::new(address, port));
@@ -114,6 +116,23 @@ impl Gathering {
         }
         // Popped from the end: the first interface's candidate comes first.
         self.found.reverse();
+    }
+
+    /// The host has only these addresses left: what was asked or held from others is lost.
+    pub(super) fn keep(&mut self, addresses: &[Address]) {
+        let stays = |socket: &SocketAddr| addresses.contains(&socket.ip().into());
+        self.probes.retain(|probe| stays(&probe.socket));
+        self.relays.retain(|relay| stays(&relay.socket));
+    }
+
+    /// Closes the socket. Allocations expire by themselves.
+    pub(super) fn close(self, io: &mut Io<'_>) {
+        io.close(Endpoint::new(Address::UNSPECIFIED, self.port).into());
+    }
+
+    /// Whether that is the address of a relay of this one's.
+    pub(super) fn relays(&self, local: SocketAddr) -> bool {
+        self.relays.iter().any(|relay| relay.relayed == Some(local))
     }
 
     /// The next candidate that was found.

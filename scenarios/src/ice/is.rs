@@ -79,6 +79,17 @@ impl IceAgent for Is {
         self.handle_timeout(now);
     }
 
+    fn restart(&mut self, _now: Time) {
+        self.random
+            .lend(|| self.agent.ice_restart(IceCreds::new(), false));
+        self.selected = None;
+        self.ever_selected = false;
+    }
+
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.selected
+    }
+
     fn add_local_candidate(
         &mut self,
         _now: Time,

@@ -153,6 +153,19 @@ impl IceAgent for Rtc {
         );
     }
 
+    fn restart(&mut self, now: Time) {
+        // Refuses credentials that are too short only; these are its own.
+        let _ = self
+            .agent
+            .restart(now.to_instant(*EPOCH), String::new(), String::new(), false);
+        self.selected = None;
+        self.disconnected = false;
+    }
+
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.selected
+    }
+
     fn add_local_candidate(&mut self, _now: Time, local: Candidate) -> Option<SignaledCandidate> {
         let Candidate {
             kind,
