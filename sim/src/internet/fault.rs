@@ -11,17 +11,20 @@
 //! What it doesn't do: a device that is away while it reboots (cut its links for that), routes that
 //! go around a cut link (they stay as the plan has them), DHCP leases that end.
 
-use rustc_hash::FxHashSet;
+mod error;
+mod state;
+
+pub use error::FaultError;
+pub(super) use state::Faults;
+use state::Partition;
 
 use super::{DeviceAtWork, Internet, Node, What};
 use crate::address::{Address, Family};
 use crate::engine::{Entity, Rank};
 use crate::host::{Input, Interface, ProgramId};
 use crate::id::{LinkId, NodeId};
-use crate::packet::{Packet, PacketId};
 use crate::time::Time;
 use crate::topology::{BuildError, Device, compute_routes};
-use crate::trace::Cause;
 
 /// Something that goes wrong, or comes right again.
 ///
@@ -79,13 +82,14 @@ pub enum Fault {
         /// The link.
         link: LinkId,
     },
-    /// What was sent or forwarded by one of two nodes doesn't get to the other. The rest of the
-    /// world reaches both. Packets that had left one of them before are not held up.
+    /// What is sent or forwarded by one of two nodes from now on doesn't get to the other: it ends
+    /// at the other's door. The rest of the world reaches both. Packets that have left one of them
+    /// before are not held up.
     Partition {
         /// The two.
         between: [NodeId; 2],
     },
-    /// A partition ends.
+    /// A partition ends: what is sent or forwarded from now on gets through.
     Heal {
         /// The two.
         between: [NodeId; 2],
@@ -112,94 +116,6 @@ pub enum Fault {
     },
 }
 
-/// Why a fault can't be.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FaultError {
-    /// Its time has gone by.
-    #[error("a fault at {at} comes too late: it is {now} already")]
-    InThePast {
-        /// When it was to strike.
-        at: Time,
-        /// The time.
-        now: Time,
-    },
-    /// It is about a node of another internet.
-    #[error("node {node} is none of this internet's, which has {count}")]
-    NoSuchNode {
-        /// The node's number.
-        node: usize,
-        /// How many nodes there are.
-        count: usize,
-    },
-    /// It is about a link of another internet.
-    #[error("link {link} is none of this internet's, which has {count}")]
-    NoSuchLink {
-        /// The link's number.
-        link: usize,
-        /// How many links there are.
-        count: usize,
-    },
-    /// It is about a node of another kind.
-    #[error("{node:?} is a {role}; only a {wanted} can {what}")]
-    WrongKind {
-        /// The node.
-        node: String,
-        /// What it is.
-        role: &'static str,
-        /// What it had to be.
-        wanted: &'static str,
-        /// What would happen to it.
-        what: &'static str,
-    },
-    /// A host can't roam to a link of somebody else.
-    #[error("{host:?} has no attachment over the link between {inner:?} and {outer:?}")]
-    NotAttached {
-        /// The host.
-        host: String,
-        /// One end of the link.
-        inner: String,
-        /// The other.
-        outer: String,
-    },
-    /// A node can't be parted from itself.
-    #[error("{node:?} can't be parted from itself; name two nodes")]
-    FromItself {
-        /// The node.
-        node: String,
-    },
-    /// No program of the host can be made anew.
-    #[error("{host:?} runs nothing that can be restarted; attach its program as a service")]
-    NothingToRestart {
-        /// The host.
-        host: String,
-    },
-    /// The host never had addresses of that family.
-    #[error("{host:?} has no {family:?} address to lose or to get back")]
-    NoSuchFamily {
-        /// The host.
-        host: String,
-        /// The family.
-        family: Family,
-    },
-    /// A NAT must have external addresses of the families that it had.
-    #[error("{nat:?} needs external addresses of the families it has now: {}", list(.now))]
-    OtherFamilies {
-        /// The NAT.
-        nat: String,
-        /// Its addresses.
-        now: Vec<Address>,
-    },
-    /// Its new addresses make no sense in the network.
-    #[error(transparent)]
-    Addresses(#[from] BuildError),
-}
-
-fn list(addresses: &[Address]) -> String {
-    let all: Vec<String> = addresses.iter().map(Address::to_string).collect();
-    all.join(", ")
-}
-
 /// A fault that struck.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Inflicted {
@@ -210,76 +126,6 @@ pub struct Inflicted {
     /// The addresses that its node had until then: a rebooted gateway's external ones, a host's own.
     /// Empty for faults of links and between nodes.
     pub before: Vec<Address>,
-}
-
-/// What is wrong at the moment, and what is still to come.
-#[derive(Default)]
-pub(super) struct Faults {
-    scheduled: Vec<Fault>,
-    inflicted: Vec<Inflicted>,
-    /// Links that are cut.
-    cut: Vec<LinkId>,
-    /// Attachments that their hosts don't use.
-    pub(super) detached: Vec<LinkId>,
-    /// Families that hosts have lost.
-    lost: Vec<(NodeId, Family)>,
-    partitions: Vec<Partition>,
-    /// External addresses that gateways will have.
-    promised: Vec<(NodeId, Address)>,
-}
-
-struct Partition {
-    between: [NodeId; 2],
-    /// Packets under way that have been at the one, and at the other.
-    been_at: [FxHashSet<PacketId>; 2],
-}
-
-impl Faults {
-    /// Whether any two nodes are parted.
-    #[inline]
-    pub(super) fn parts(&self) -> bool {
-        !self.partitions.is_empty()
-    }
-
-    /// A packet begins: at its origin, or where the packet was that it is made from.
-    pub(super) fn number(&mut self, packet: &Packet, cause: Cause) {
-        for Partition { between, been_at } in &mut self.partitions {
-            for (node, packets) in between.iter().zip(been_at) {
-                let goes_on = match cause {
-                    Cause::DuplicateOf(before) | Cause::FragmentOf(before) => {
-                        packets.contains(&before)
-                    }
-                    Cause::Sent | Cause::ErrorAbout(_) => packet.origin == *node,
-                };
-                if goes_on {
-                    packets.insert(packet.id);
-                }
-            }
-        }
-    }
-
-    /// A packet comes to a node. Returns the node that this one is parted from, if it was there.
-    pub(super) fn pass(&mut self, packet: PacketId, at: NodeId) -> Option<NodeId> {
-        for Partition { between, been_at } in &mut self.partitions {
-            let Some(side) = between.iter().position(|node| *node == at) else {
-                continue;
-            };
-            if been_at[1 - side].contains(&packet) {
-                return Some(between[1 - side]);
-            }
-            been_at[side].insert(packet);
-        }
-        None
-    }
-
-    /// A packet's life has ended.
-    pub(super) fn forget(&mut self, packet: PacketId) {
-        for Partition { been_at, .. } in &mut self.partitions {
-            for packets in been_at {
-                packets.remove(&packet);
-            }
-        }
-    }
 }
 
 impl Internet {
@@ -516,19 +362,17 @@ impl Internet {
                 self.faults.cut.retain(|cut| *cut != link);
                 self.set_links(&[link]);
             }
-            Fault::Partition { mut between } => {
-                between.sort_unstable();
-                let known = self.faults.partitions.iter();
-                if !known.clone().any(|partition| partition.between == between) {
-                    let been_at = Default::default();
-                    let partition = Partition { between, been_at };
-                    self.faults.partitions.push(partition);
+            Fault::Partition { between } => {
+                let partition = self.partition(between);
+                match partition {
+                    Some(known) => known.healed = false,
+                    None => self.faults.partitions.push(Partition::new(between)),
                 }
             }
-            Fault::Heal { mut between } => {
-                between.sort_unstable();
-                let ends = |partition: &Partition| partition.between == between;
-                self.faults.partitions.retain(|partition| !ends(partition));
+            Fault::Heal { between } => {
+                if let Some(partition) = self.partition(between) {
+                    partition.healed = true;
+                }
             }
             Fault::Restart { host } => self.restart(host),
             Fault::FamilyLost { host, family } => {
@@ -540,6 +384,11 @@ impl Internet {
                 self.change_network(host);
             }
         }
+    }
+
+    fn partition(&mut self, [one, other]: [NodeId; 2]) -> Option<&mut Partition> {
+        let mut partitions = self.faults.partitions.iter_mut();
+        partitions.find(|known| known.between == [one, other] || known.between == [other, one])
     }
 
     fn reboot(&mut self, gateway: NodeId, external: Vec<Address>) {
