@@ -103,12 +103,20 @@ pub struct Peer {
     /// The controlled side asked for a restart, and has no offer yet.
     asked: bool,
     selected: Option<(SocketAddr, SocketAddr)>,
+    /// When a check was last answered on the selected pair.
+    consented: Time,
     next_data: Option<Time>,
     sequence: u32,
     milestones: Vec<(Time, Milestone)>,
     failed: bool,
     hung_up: bool,
 }
+
+/// How long data may be sent on a pair after a check on it was last answered (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
+
+/// How an answer to a check begins (RFC 8489 §5).
+const BINDING_SUCCESS: [u8; 2] = [1, 1];
 
 /// What a call without trouble takes, so that noting it doesn't make memory grow step by step.
 const USUAL_MILESTONES: usize = 12;
@@ -129,6 +137,7 @@ impl Peer {
             untold: Vec::new(),
             described: false,
             selected: None,
+            consented: Time::ZERO,
             next_data: None,
             sequence: 0,
             milestones: Vec::with_capacity(USUAL_MILESTONES),
@@ -303,6 +312,19 @@ impl Peer {
         }
     }
 
+    /// A restarted stack no longer asks for consent on the pair of before, which data still uses:
+    /// that one's ends here.
+    fn mind_consent(&mut self, now: Time) {
+        let kept_by_the_stack = |agent: &Guarded| agent.selected_pair() == self.selected;
+        if self.config.lasting.is_some()
+            && self.selected.is_some()
+            && !self.agent.as_ref().is_some_and(kept_by_the_stack)
+            && now >= self.consented + CONSENT
+        {
+            self.lose_pair();
+        }
+    }
+
     /// No data may be sent until there is another pair.
     fn lose_pair(&mut self) {
         self.selected = None;
@@ -383,6 +405,9 @@ impl Peer {
     ) -> Result<(), &'static str> {
         match payload.first() {
             Some(0..=3) => {
+                if payload.starts_with(&BINDING_SUCCESS) && self.selected == Some((local, remote)) {
+                    self.consented = now;
+                }
                 let agent = self.agent.as_mut().ok_or("STUN before the call began")?;
                 agent.handle_datagram(now, local, remote, payload);
                 Ok(())
@@ -408,6 +433,7 @@ impl Peer {
             }
         }
         self.take_events(now, io);
+        self.mind_consent(now);
         if let Some((local, remote)) = self.selected
             && self.next_data.is_some_and(|due| due <= now)
         {
@@ -445,6 +471,7 @@ impl Peer {
             match event {
                 IceEvent::Selected { local, remote } => {
                     self.selected = Some((local, remote));
+                    self.consented = now;
                     // At once: what changes is to be seen on the wire when it changes.
                     self.next_data = Some(now);
                     self.gathering.prefer(now, local, remote);
