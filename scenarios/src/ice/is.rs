@@ -9,7 +9,7 @@
 //!   first; when none is left it is "disconnected" and waits for candidates. Where nothing was ever
 //!   selected, that is reported as [`IceEvent::Failed`] here.
 //! - It nominates the best pair that works, at once, and changes to a better one when that works
-//!   later.
+//!   later; to one that is as good only when the pair in use is gone.
 
 use std::net::SocketAddr;
 

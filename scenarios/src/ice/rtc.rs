@@ -8,7 +8,10 @@
 //!   base like those of the host candidate (RFC 8445 §6.1.2.4 would have dropped the second pair).
 //! - The controlling side waits before it nominates: 0.5 s, 1 s or 2 s from the start if the pair's
 //!   worse candidate is server-reflexive, peer-reflexive or relayed. It nominates once.
-//! - It fails for good 30 s after checks began, or after the selected pair fell silent.
+//! - It fails for good 30 s after checks began, or after the selected pair fell silent. A restart
+//!   while it is still checking doesn't set that clock back.
+//! - It selects one pair, ever: it answers checks from a peer's new address, and goes on sending to
+//!   the old one. Only a restart makes it select again.
 //!
 //! Transaction ids come from the operating system's entropy, through `rand`. Times, lengths and
 //! the order of datagrams don't depend on them: two runs of one seed have the same shape, and

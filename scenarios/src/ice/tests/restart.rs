@@ -99,11 +99,36 @@ fn a_restart_that_finds_nobody_fails() {
                 .iter()
                 .any(|(_, event)| *event == IceEvent::Disconnected)
         );
-        // And a restart after that finds somebody.
+        // And a restart after both have failed finds somebody.
+        let now = cable.now.as_nanos() / 1_000_000;
+        cable.run(Time::from_millis(now + 1_000), |_| false);
         cable.path = open;
         restart(&mut cable, [A, B]);
         let end = Time::from_millis(120_000);
         assert!(cable.run(end, Cable::both_selected), "{stack}");
+    }
+}
+
+/// A finding: `rtc-ice` notes the start of its 30 s where it begins to check, and a restart in the
+/// midst of checking is no beginning to it. So the second of two restarts gets what the first has
+/// left of the time. `is` counts anew.
+#[test]
+fn rtc_ice_counts_a_restart_while_it_checks_from_the_one_before() {
+    for (stack, seconds) in [(Stack::Is, 28..30), (Stack::Rtc, 30..31)] {
+        let mut cable = connected(stack);
+        cable.path = cut;
+        let restarted = cable.now;
+        restart(&mut cable, [A, B]);
+        let now = cable.now.as_nanos() / 1_000_000;
+        cable.run(Time::from_millis(now + 10_000), |_| false);
+        restart(&mut cable, [A, B]);
+        let failed = |cable: &Cable| {
+            let last = cable.events[0].last();
+            last.is_some_and(|(_, event)| *event == IceEvent::Failed)
+        };
+        assert!(cable.run(Time::from_millis(90_000), failed), "{stack}");
+        let after = (cable.now - restarted).as_secs();
+        assert!(seconds.contains(&after), "{stack} after {after} s");
     }
 }
 
