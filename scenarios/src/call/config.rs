@@ -8,6 +8,7 @@ use pinhole::Time;
 use pinhole::nat::FilterMemory;
 use pinhole::topology::Kind;
 
+use super::fault::{CallFault, RestartPolicy};
 use crate::ice::Stack;
 
 /// How clients reach a TURN server; the later, the longer the detour.
@@ -141,7 +142,15 @@ pub struct CallConfig {
     pub hairpinning: bool,
     /// Whose past the NATs' filters remember.
     pub filter_memory: FilterMemory,
-    /// When the call is given up.
+    /// The kinds of network that A and B may roam to, if any: sites called `a.mobile` and
+    /// `b.mobile`.
+    pub roams_to: [Option<Kind>; 2],
+    /// What goes wrong, and when. A call with faults goes on until [`until`](CallConfig::until),
+    /// and its outcome has a [`Course`](super::Course).
+    pub faults: Vec<(Time, CallFault)>,
+    /// When the endpoints restart ICE, in a call with faults.
+    pub restart: RestartPolicy,
+    /// When the call is given up; in a call with faults, when it ends.
     pub until: Time,
     /// What everything random is drawn from.
     pub seed: u64,
@@ -161,6 +170,9 @@ impl CallConfig {
             trickle: true,
             hairpinning: false,
             filter_memory: FilterMemory::default(),
+            roams_to: [None, None],
+            faults: Vec::new(),
+            restart: RestartPolicy::default(),
             until: Time::from_millis(45_000),
             seed: 1,
         }

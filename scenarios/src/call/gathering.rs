@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pinhole::host::TcpSettings;
-use pinhole::{Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
+use pinhole::{Address, Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
 
 use super::config::TurnTransport;
 use crate::ice::{Candidate, CandidateType};
@@ -55,6 +55,7 @@ pub struct TurnAccess {
 /// The sockets of an endpoint, what it learns about them, and the relays it holds.
 #[derive(Default)]
 pub(super) struct Gathering {
+    port: u16,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
     /// Addresses of the other side that were learned before there was a relay to permit them on.
@@ -164,6 +165,7 @@ impl Gathering {
         let port = io
             .bind(0)
             .expect("an endpoint binds the first socket of its host");
+        self.port = port;
         let addresses: Vec<_> = io.addresses().collect();
         for address in addresses {
             let socket = SocketAddr::from(Endpoint::new(address, port));
@@ -199,6 +201,23 @@ impl Gathering {
         self.try_what_is_due(now, io);
         // Popped from the end: the first interface's candidate comes first.
         self.found.reverse();
+    }
+
+    /// The host has only these addresses left: what was asked or held from others is lost.
+    pub(super) fn keep(&mut self, addresses: &[Address]) {
+        let stays = |socket: &SocketAddr| addresses.contains(&socket.ip().into());
+        self.probes.retain(|probe| stays(&probe.socket));
+        self.relays.retain(|relay| stays(&relay.socket));
+    }
+
+    /// Closes the socket. Allocations expire by themselves.
+    pub(super) fn close(self, io: &mut Io<'_>) {
+        io.close(Endpoint::new(Address::UNSPECIFIED, self.port).into());
+    }
+
+    /// Whether that is the address of a relay of this one's.
+    pub(super) fn relays(&self, local: SocketAddr) -> bool {
+        self.relays.iter().any(|relay| relay.relayed == Some(local))
     }
 
     /// The next candidate that was found.

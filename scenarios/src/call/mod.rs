@@ -5,6 +5,7 @@
 
 mod config;
 mod data;
+mod fault;
 mod gathering;
 mod outcome;
 mod peer;
@@ -14,19 +15,22 @@ mod wire;
 
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
 pub use data::{Data, Framing, Side};
+pub use fault::{CallFault, CallFaultError, RestartPolicy};
 pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
-pub use outcome::{CallOutcome, Connection, Dropped, Finding, PairTypes, PathClass};
+pub use outcome::{
+    CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,
+};
 pub use peer::{Milestone, Peer, PeerConfig};
 pub use scene::Scene;
 pub use signaling::{Description, Signal};
-pub use wire::{Flow, Leg, Route, SharedWire, Wire};
+pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
-use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream};
+use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream, Time};
 
 use crate::ice::Candidate;
 use crate::tls::{SERVER_NAME, TlsServer};
@@ -53,6 +57,14 @@ pub enum CallError {
     /// The network makes no sense.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// What is to go wrong can't.
+    #[error("a fault at {at}: {error}")]
+    Fault {
+        /// When.
+        at: Time,
+        /// Why not.
+        error: CallFaultError,
+    },
     /// The call never came to an end.
     #[error(transparent)]
     Budget(#[from] BudgetExceeded),
@@ -106,7 +118,13 @@ impl Caller {
         if self.recording {
             net.record();
         }
-        let wire = SharedWire::between(scene.hosts[0], scene.hosts[1]);
+        let [a, b] = scene.hosts;
+        let is_lasting = !config.faults.is_empty();
+        let wire = if is_lasting {
+            SharedWire::lasting(a, b)
+        } else {
+            SharedWire::between(a, b)
+        };
         net.observe(wire.clone());
         let servers = serve(net, &scene, &config.turn);
         let peers = Side::BOTH.map(|side| {
@@ -119,6 +137,7 @@ impl Caller {
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
                 wire: wire.clone(),
+                lasting: is_lasting.then_some(config.restart),
             });
             net.attach(host, peer)
         });
@@ -128,8 +147,13 @@ impl Caller {
                 peer.introduce(other)
             });
         }
-        let failed_at = run(net, config, &wire, peers)?;
-        let outcome = outcome(net, config, &wire, peers, failed_at);
+        let ended = if is_lasting {
+            schedule(net, config)?;
+            last(net, config, &wire, peers)?
+        } else {
+            run(net, config, &wire, peers)?
+        };
+        let outcome = outcome(net, config, &wire, peers, ended);
         Ok(Call {
             config: config.clone(),
             outcome,
@@ -148,7 +172,7 @@ fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
         let sockets = addresses.map(|address| Endpoint::new(address, STUN_PORT).into());
         sockets.collect()
     };
-    net.attach(scene.stun, StunServer::new(STUN_PORT));
+    net.attach_service(scene.stun, || StunServer::new(STUN_PORT));
     let stun = at(net, scene.stun);
     let Some(node) = scene.turn else {
         return Servers {
@@ -160,11 +184,16 @@ fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
     let offers = |transport| offer.transports().contains(&transport);
     config.udp_port = offers(TurnTransport::Udp).then_some(STUN_PORT);
     config.tcp_port = offers(TurnTransport::Tcp).then_some(STUN_PORT);
-    let mut server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
-    if offers(TurnTransport::Tls) {
-        server = server.with_tls(TLS_PORT, TlsServer::new());
-    }
-    net.attach(node, server);
+    let offers_tls = offers(TurnTransport::Tls);
+    net.attach_service(node, move || {
+        let server = TurnServer::new(config.clone());
+        let server = server.expect("a configuration of ours is fit to serve");
+        if offers_tls {
+            server.with_tls(TLS_PORT, TlsServer::new())
+        } else {
+            server
+        }
+    });
     let addresses: Vec<_> = net.topology().addresses(node).collect();
     let access = |transport: TurnTransport| {
         addresses.iter().map(move |address| {
@@ -190,13 +219,13 @@ fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
     Servers { stun, turn }
 }
 
-/// Lets the call happen. Returns when both stacks had given up, if they did.
+/// Lets the call happen.
 fn run(
     net: &mut Internet,
     config: &CallConfig,
     wire: &SharedWire,
     peers: [ProgramId; 2],
-) -> Result<Option<pinhole::Time>, BudgetExceeded> {
+) -> Result<Ended, BudgetExceeded> {
     let given_up = |net: &Internet| {
         peers
             .iter()
@@ -213,12 +242,59 @@ fn run(
     } else if given_up(net) {
         failed_at = Some(net.now());
     }
+    hang_up(net, peers)?;
+    Ok(Ended {
+        failed_at,
+        course: None,
+    })
+}
+
+fn hang_up(net: &mut Internet, peers: [ProgramId; 2]) -> Result<(), BudgetExceeded> {
     for peer in peers {
         net.act(peer, |peer: &mut Peer, io| peer.hang_up(io));
     }
     // What is still under way arrives or is dropped.
-    net.run_while_not(pinhole::Time::MAX, |net| net.packets_under_way() == 0)?;
-    Ok(failed_at)
+    net.run_while_not(Time::MAX, |net| net.packets_under_way() == 0)?;
+    Ok(())
+}
+
+/// Puts the call's faults where they belong.
+fn schedule(net: &mut Internet, config: &CallConfig) -> Result<(), CallError> {
+    for (at, fault) in &config.faults {
+        let refused = |error| CallError::Fault { at: *at, error };
+        for fault in fault.resolve(net.topology()).map_err(refused)? {
+            let scheduled = net.schedule_fault(*at, fault);
+            scheduled.map_err(|error| refused(error.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a call with faults happen, until its end.
+fn last(
+    net: &mut Internet,
+    config: &CallConfig,
+    wire: &SharedWire,
+    peers: [ProgramId; 2],
+) -> Result<Ended, BudgetExceeded> {
+    net.run_until(config.until)?;
+    let first_fault = config.faults.iter().map(|(at, _)| *at).min();
+    let milestones = peers.map(|peer| net.program::<Peer>(peer).milestones());
+    let course = wire.read(|wire| {
+        let first_fault = first_fault.unwrap_or(config.until);
+        outcome::course(wire, milestones, first_fault, config.until)
+    });
+    hang_up(net, peers)?;
+    Ok(Ended {
+        failed_at: None,
+        course: Some(course),
+    })
+}
+
+/// How a call ended.
+struct Ended {
+    failed_at: Option<Time>,
+    course: Option<Course>,
 }
 
 /// Whether a path of a better class may exist than the one the call connected over.
@@ -236,7 +312,7 @@ fn outcome(
     config: &CallConfig,
     wire: &SharedWire,
     peers: [ProgramId; 2],
-    failed_at: Option<pinhole::Time>,
+    ended: Ended,
 ) -> CallOutcome {
     let gathered: [Vec<Candidate>; 2] =
         peers.map(|peer| net.program::<Peer>(peer).candidates().collect());
@@ -260,7 +336,8 @@ fn outcome(
     });
     CallOutcome {
         connection,
-        failed_at,
+        failed_at: ended.failed_at,
+        course: ended.course,
         findings,
         packets: trace.counts(),
         drops: drops.collect(),

@@ -1,13 +1,15 @@
 //! What came of a call, as the wire shows it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use pinhole::Time;
 use pinhole::trace::{Counts, Digest};
 
 use super::config::TurnTransport;
 use super::data::{Framing, Side};
-use super::wire::{Flow, Leg, Route, Wire};
+use super::peer::Milestone;
+use super::wire::{Flow, INTERRUPTION, Leg, Route, Wire};
 use crate::ice::{Candidate, CandidateType, Stack};
 
 /// The route that a call's data took.
@@ -34,7 +36,7 @@ impl PathClass {
         }
     }
 
-    fn of(route: &Route) -> Self {
+    pub(super) fn of(route: &Route) -> Self {
         if route.is_relayed() {
             PathClass::Relayed
         } else if route.is_translated() {
@@ -93,13 +95,104 @@ pub struct Dropped {
     pub count: u64,
 }
 
+/// A time in which no data of one side's arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interruption {
+    /// Whose data.
+    pub sender: Side,
+    /// When the last of it had arrived.
+    pub from: Time,
+    /// When it arrived again, if it did.
+    pub to: Option<Time>,
+}
+
+impl Interruption {
+    /// How long it was, if it ended.
+    pub fn length(&self) -> Option<Duration> {
+        self.to.map(|to| to - self.from)
+    }
+}
+
+/// How a call with faults went on once it was connected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Course {
+    /// Times without data longer than [`INTERRUPTION`], in the order in which they began.
+    pub interruptions: Vec<Interruption>,
+    /// The class of the path when the first fault struck, if there was a path.
+    pub before: Option<PathClass>,
+    /// The class of the path at the end, if data still flowed both ways.
+    pub after: Option<PathClass>,
+    /// What befell the endpoints: changes of network, pairs selected and lost, restarts.
+    pub events: Vec<(Time, Side, Milestone)>,
+}
+
+impl Course {
+    /// When something first befell a side.
+    pub fn when(&self, side: Side, what: impl Fn(&Milestone) -> bool) -> Option<Time> {
+        let mut events = self.events.iter();
+        let found = events.find(|(_, whose, event)| *whose == side && what(event));
+        found.map(|(time, ..)| *time)
+    }
+
+    /// The interruptions of one side's data.
+    pub fn interruptions_of(&self, sender: Side) -> Vec<Interruption> {
+        let all = self.interruptions.iter().copied();
+        all.filter(|one| one.sender == sender).collect()
+    }
+}
+
+/// Reads off the wire how the call went until `end`.
+pub(super) fn course(
+    wire: &Wire,
+    milestones: [&[(Time, Milestone)]; 2],
+    first_fault: Time,
+    end: Time,
+) -> Course {
+    let mut interruptions = Vec::new();
+    for sender in Side::BOTH {
+        let flow = &wire.flows[sender.index()];
+        interruptions.extend(flow.gaps.iter().map(|(from, to)| Interruption {
+            sender,
+            from: *from,
+            to: Some(*to),
+        }));
+        let silent = flow.last_arrival.filter(|last| end - *last > INTERRUPTION);
+        interruptions.extend(silent.map(|from| Interruption {
+            sender,
+            from,
+            to: None,
+        }));
+    }
+    interruptions.sort_by_key(|interruption| (interruption.from, interruption.sender));
+    let worse = |time| {
+        let [a, b] = &wire.flows;
+        Some(a.class_at(time)?.max(b.class_at(time)?))
+    };
+    let goes_on = interruptions.iter().all(|one| one.to.is_some());
+    let mut events: Vec<(Time, Side, Milestone)> = Vec::new();
+    for side in Side::BOTH {
+        let mine = milestones[side.index()].iter();
+        let told = mine.filter(|(_, milestone)| milestone.is_of_the_course());
+        events.extend(told.map(|(time, milestone)| (*time, side, *milestone)));
+    }
+    events.sort_by_key(|(time, side, _)| (*time, *side));
+    Course {
+        interruptions,
+        before: worse(first_fault),
+        after: worse(end).filter(|_| goes_on),
+        events,
+    }
+}
+
 /// What came of a call.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallOutcome {
-    /// The connection, if there was one.
+    /// The connection, if there was one; in a call with faults, its last route.
     pub connection: Option<Connection>,
     /// When both stacks had given up, if they did.
     pub failed_at: Option<Time>,
+    /// How it went on, if it was a call with faults.
+    pub course: Option<Course>,
     /// Stacks that panicked.
     pub findings: Vec<Finding>,
     /// What became of the packets.

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
+use pinhole::{Address, Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
+use super::fault::RestartPolicy;
 use super::gathering::{Gathering, Servers, Taken, TurnConnection};
 use super::signaling::{Description, Signal};
 use super::wire::SharedWire;
@@ -29,6 +30,9 @@ pub struct PeerConfig {
     pub signaling_delay: Duration,
     /// Where data is noted that goes through TCP connections.
     pub wire: SharedWire,
+    /// Whether the call is to go on whatever happens to it, and when ICE is restarted then. `None`:
+    /// all that counts is whether it connects.
+    pub lasting: Option<RestartPolicy>,
 }
 
 /// Something worth telling, in an endpoint's life.
@@ -55,6 +59,31 @@ pub enum Milestone {
     Disconnected,
     /// Its stack gave up.
     Failed,
+    /// Its host's addresses changed.
+    NetworkChanged,
+    /// It asked the other side, which controls, to restart ICE.
+    AskedForRestart,
+    /// It restarted ICE: new credentials, new candidates.
+    Restarted,
+}
+
+impl Milestone {
+    /// Whether it belongs to how a call goes on, and not only to how it begins.
+    pub(super) const fn is_of_the_course(&self) -> bool {
+        match self {
+            Milestone::Selected { .. }
+            | Milestone::Disconnected
+            | Milestone::Failed
+            | Milestone::NetworkChanged
+            | Milestone::AskedForRestart
+            | Milestone::Restarted => true,
+            Milestone::Began
+            | Milestone::Gathered(_)
+            | Milestone::Described
+            | Milestone::Learned(_)
+            | Milestone::Started => false,
+        }
+    }
 }
 
 /// One endpoint of a call.
@@ -65,16 +94,32 @@ pub struct Peer {
     /// When the agent wants to be woken.
     agent_due: Option<Time>,
     gathering: Gathering,
+    /// The sockets from before the last restart: data may use them until there is another pair.
+    retired: Option<Gathering>,
     /// Candidates to be signaled with the description.
     untold: Vec<SignaledCandidate>,
     described: bool,
+    /// The controlling side made an offer, or is about to, and has no answer yet.
+    expects_answer: bool,
+    /// A restart has become necessary before that answer.
+    owes_restart: bool,
+    /// The controlled side asked for a restart, and has no offer yet.
+    asked: bool,
     selected: Option<(SocketAddr, SocketAddr)>,
+    /// When a check was last answered on the selected pair.
+    consented: Time,
     next_data: Option<Time>,
     sequence: u32,
     milestones: Vec<(Time, Milestone)>,
     failed: bool,
     hung_up: bool,
 }
+
+/// How long data may be sent on a pair after a check on it was last answered (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
+
+/// How an answer to a check begins (RFC 8489 §5).
+const BINDING_SUCCESS: [u8; 2] = [1, 1];
 
 /// What a call without trouble takes, so that noting it doesn't make memory grow step by step.
 const USUAL_MILESTONES: usize = 12;
@@ -88,9 +133,14 @@ impl Peer {
             other: None,
             agent: None,
             agent_due: None,
+            retired: None,
+            expects_answer: false,
+            owes_restart: false,
+            asked: false,
             untold: Vec::new(),
             described: false,
             selected: None,
+            consented: Time::ZERO,
             next_data: None,
             sequence: 0,
             milestones: Vec::with_capacity(USUAL_MILESTONES),
@@ -152,6 +202,7 @@ impl Peer {
         };
         let agent = self.config.stack.agent(now, role, self.config.seed);
         self.agent = Some(Guarded::new(agent));
+        self.expects_answer = self.config.side == Side::A;
         self.gathering.begin(now, &self.config.servers, io);
         self.take_candidates(now, io);
     }
@@ -191,11 +242,124 @@ impl Peer {
     fn hear(&mut self, now: Time, signal: &Signal, io: &mut Io<'_>) {
         match signal {
             Signal::Offer(description) => {
-                self.begin(now, io);
+                self.asked = false;
+                if self.agent.is_none() {
+                    self.begin(now, io);
+                } else {
+                    self.restart(now, io);
+                }
                 self.learn(now, description);
             }
-            Signal::Answer(description) => self.learn(now, description),
+            Signal::Answer(description) => {
+                self.expects_answer = false;
+                self.learn(now, description);
+                if std::mem::take(&mut self.owes_restart) {
+                    self.restart(now, io);
+                }
+            }
+            // Before the answer it belongs to the pairs of before the restart.
+            Signal::Candidate(_) if self.expects_answer => {}
             Signal::Candidate(candidate) => self.learn_candidate(now, *candidate),
+            // An offer under way covers what it was wanted for.
+            Signal::RestartWanted if self.expects_answer => {}
+            Signal::RestartWanted => self.restart(now, io),
+        }
+    }
+
+    /// Sees to it that ICE is restarted: by this side if it controls, else by the other.
+    fn want_restart(&mut self, now: Time, io: &mut Io<'_>) {
+        match self.config.side {
+            _ if self.agent.is_none() => {}
+            Side::A if self.expects_answer => self.owes_restart = true,
+            Side::A => self.restart(now, io),
+            Side::B if self.asked => {}
+            Side::B => {
+                self.asked = true;
+                self.note(now, Milestone::AskedForRestart);
+                post(&self.config, self.other, io, Signal::RestartWanted);
+            }
+        }
+    }
+
+    /// New credentials, new sockets, new candidates (RFC 8445 §9). Data goes on over the old pair,
+    /// if that still works, until there is a new one.
+    fn restart(&mut self, now: Time, io: &mut Io<'_>) {
+        let Some(agent) = &mut self.agent else { return };
+        agent.restart(now);
+        self.note(now, Milestone::Restarted);
+        self.expects_answer = self.config.side == Side::A;
+        self.described = false;
+        self.untold.clear();
+        let old = std::mem::take(&mut self.gathering);
+        if let Some(older) = self.retired.replace(old) {
+            older.close(io);
+        }
+        self.gathering.begin(now, &self.config.servers, io);
+        self.take_candidates(now, io);
+    }
+
+    fn change_network(&mut self, now: Time, io: &mut Io<'_>) {
+        self.note(now, Milestone::NetworkChanged);
+        let addresses: Vec<Address> = io.addresses().collect();
+        self.gathering.keep(&addresses);
+        if let Some(retired) = &mut self.retired {
+            retired.keep(&addresses);
+        }
+        let is_alive = |local: SocketAddr| {
+            let is_relay = |gathering: &Gathering| gathering.relays(local);
+            addresses.contains(&local.ip().into())
+                || is_relay(&self.gathering)
+                || self.retired.as_ref().is_some_and(is_relay)
+        };
+        if self.selected.is_some_and(|(local, _)| !is_alive(local)) {
+            self.lose_pair();
+        }
+        let policy = self.config.lasting;
+        if policy.is_some_and(|policy| policy.on_network_change) {
+            self.want_restart(now, io);
+        }
+    }
+
+    /// A restarted stack no longer asks for consent on the pair of before, which data still uses:
+    /// that one's ends here.
+    fn mind_consent(&mut self, now: Time) {
+        let kept_by_the_stack = |agent: &Guarded| agent.selected_pair() == self.selected;
+        if self.config.lasting.is_some()
+            && self.selected.is_some()
+            && !self.agent.as_ref().is_some_and(kept_by_the_stack)
+            && now >= self.consented + CONSENT
+        {
+            self.lose_pair();
+        }
+    }
+
+    /// No data may be sent until there is another pair.
+    fn lose_pair(&mut self) {
+        self.selected = None;
+        self.next_data = None;
+    }
+
+    /// What a lasting call does when its stack reports a loss: RFC 7675 §5.1 has it stop sending on
+    /// a pair that the stack no longer has.
+    fn bear_loss(&mut self, now: Time, is_final: bool, io: &mut Io<'_>) {
+        let Some(policy) = self.config.lasting else {
+            return;
+        };
+        let has_pair = |agent: &Guarded| agent.selected_pair().is_some();
+        if !self.agent.as_ref().is_some_and(has_pair) {
+            self.lose_pair();
+        }
+        let was_connected = self
+            .milestones
+            .iter()
+            .any(|(_, milestone)| matches!(milestone, Milestone::Selected { .. }));
+        let wanted = if is_final {
+            policy.on_failed
+        } else {
+            policy.on_disconnected
+        };
+        if wanted && was_connected && !self.expects_answer {
+            self.want_restart(now, io);
         }
     }
 
@@ -218,7 +382,11 @@ impl Peer {
     }
 
     fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {
-        let received = match self.gathering.handle_datagram(now, datagram) {
+        let mut taken = self.gathering.handle_datagram(now, datagram);
+        if let (Taken::No, Some(retired)) = (&taken, &mut self.retired) {
+            taken = retired.handle_datagram(now, datagram);
+        }
+        let received = match taken {
             Taken::Yes => Ok(()),
             Taken::No => {
                 let (local, remote) = (datagram.local, datagram.remote);
@@ -245,6 +413,9 @@ impl Peer {
     ) -> Result<(), &'static str> {
         match payload.first() {
             Some(0..=3) => {
+                if payload.starts_with(&BINDING_SUCCESS) && self.selected == Some((local, remote)) {
+                    self.consented = now;
+                }
                 let agent = self.agent.as_mut().ok_or("STUN before the call began")?;
                 agent.handle_datagram(now, local, remote, payload);
                 Ok(())
@@ -254,6 +425,26 @@ impl Peer {
                 None => Err("looks like RTP, but isn't this call's"),
             },
             _ => Err("neither STUN nor TURN nor media (RFC 7983)"),
+        }
+    }
+
+    /// Takes what came out of connections to TURN servers, of this session and the one before.
+    fn take_from_streams(&mut self, now: Time) {
+        let next = |peer: &mut Peer| {
+            let retired = peer.retired.as_mut();
+            peer.gathering
+                .poll_relayed()
+                .or_else(|| retired.and_then(Gathering::poll_relayed))
+        };
+        while let Some(relayed) = next(self) {
+            if let Some(data) = Data::from_bytes(&relayed.payload) {
+                let (from, to) = (relayed.server, relayed.socket);
+                let wire = &self.config.wire;
+                wire.came_out(now, data, relayed.transport, to, from);
+            }
+            let (local, remote) = (relayed.local, relayed.remote);
+            // There is no datagram to reject.
+            let _ = self.receive_from_peer(now, local, remote, &relayed.payload);
         }
     }
 
@@ -269,7 +460,8 @@ impl Peer {
                     .send(now, source, destination, &transmit.payload, io);
             }
         }
-        self.take_events(now);
+        self.take_events(now, io);
+        self.mind_consent(now);
         if let Some((local, remote)) = self.selected
             && self.next_data.is_some_and(|due| due <= now)
         {
@@ -279,13 +471,19 @@ impl Peer {
             };
             self.sequence += 1;
             self.next_data = Some(now + DATA_INTERVAL);
-            if let Some((transport, socket, server)) = self.gathering.stream_under(local) {
+            let by = match &mut self.retired {
+                Some(retired) if retired.relays(local) => retired,
+                _ => &mut self.gathering,
+            };
+            if let Some((transport, socket, server)) = by.stream_under(local) {
                 self.config.wire.went_in(data, transport, socket, server);
             }
-            self.gathering
-                .send(now, local, remote, &data.to_bytes(), io);
+            by.send(now, local, remote, &data.to_bytes(), io);
         }
         self.gathering.transmit(now, io);
+        if let Some(retired) = &mut self.retired {
+            retired.transmit(now, io);
+        }
         self.agent_due = self
             .agent
             .as_mut()
@@ -293,25 +491,31 @@ impl Peer {
         let times = [
             self.agent_due,
             self.gathering.poll_timeout(),
+            self.retired.as_ref().and_then(Gathering::poll_timeout),
             self.next_data,
         ];
         io.wake_at(times.into_iter().flatten().min());
     }
 
-    fn take_events(&mut self, now: Time) {
+    fn take_events(&mut self, now: Time, io: &mut Io<'_>) {
         while let Some(event) = self.agent.as_mut().and_then(|agent| agent.poll_event()) {
             match event {
                 IceEvent::Selected { local, remote } => {
                     self.selected = Some((local, remote));
+                    self.consented = now;
                     // At once: what changes is to be seen on the wire when it changes.
                     self.next_data = Some(now);
                     self.gathering.prefer(now, local, remote);
                     self.note(now, Milestone::Selected { local, remote });
                 }
-                IceEvent::Disconnected => self.note(now, Milestone::Disconnected),
+                IceEvent::Disconnected => {
+                    self.note(now, Milestone::Disconnected);
+                    self.bear_loss(now, false, io);
+                }
                 IceEvent::Failed => {
                     self.failed = true;
                     self.note(now, Milestone::Failed);
+                    self.bear_loss(now, true, io);
                 }
             }
         }
@@ -342,6 +546,9 @@ impl Program for Peer {
             Input::Datagram(datagram) => self.receive(now, &datagram, io),
             Input::Wake => {
                 self.gathering.handle_timeout(now);
+                if let Some(retired) = &mut self.retired {
+                    retired.handle_timeout(now);
+                }
                 // Not for the sake of data or of a server: a stack may act on a wake of its own only.
                 if let Some(agent) = &mut self.agent
                     && self.agent_due.is_some_and(|due| due <= now)
@@ -351,22 +558,19 @@ impl Program for Peer {
             }
             Input::Unreachable { local, remote, .. } => {
                 self.gathering.handle_unreachable(local, remote);
+                if let Some(retired) = &mut self.retired {
+                    retired.handle_unreachable(local, remote);
+                }
             }
             Input::Tcp { stream, event } => {
                 self.gathering.handle_tcp(now, stream, event);
-                while let Some(relayed) = self.gathering.poll_relayed() {
-                    if let Some(data) = Data::from_bytes(&relayed.payload) {
-                        let (from, to) = (relayed.server, relayed.socket);
-                        self.config
-                            .wire
-                            .came_out(now, data, relayed.transport, to, from);
-                    }
-                    let (local, remote) = (relayed.local, relayed.remote);
-                    // There is no datagram to reject.
-                    let _ = self.receive_from_peer(now, local, remote, &relayed.payload);
+                if let Some(retired) = &mut self.retired {
+                    retired.handle_tcp(now, stream, event);
                 }
+                self.take_from_streams(now);
             }
             Input::EchoReply(_) => {}
+            Input::NetworkChanged => self.change_network(now, io),
         }
         self.pump(now, io);
     }

@@ -14,6 +14,8 @@ pub struct Scene {
     pub hosts: [NodeId; 2],
     /// A's and B's edges, from the inside out; the same where they share a network.
     pub edges: [Vec<NodeId>; 2],
+    /// The edges of the networks that A and B may roam to, from the inside out.
+    pub roams_to: [Vec<NodeId>; 2],
     /// The router in the middle.
     pub core: NodeId,
     /// The STUN server.
@@ -51,6 +53,17 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
         let host_b = plan.host_at(&mut a, "b", &mut addresses);
         (a.clone(), host_b)
     };
+    let mut roams_to = [Vec::new(), Vec::new()];
+    for (side, (name, host)) in [("a.mobile", host_a), ("b.mobile", host_b)]
+        .into_iter()
+        .enumerate()
+    {
+        if let Some(kind) = &config.roams_to[side] {
+            let mut site = plan.site(name, core, kind, &options(side), &mut addresses);
+            plan.standby_at(&mut site, host, &mut addresses);
+            roams_to[side] = site.edges().to_vec();
+        }
+    }
     let stun = plan.server("stun", core, access, 1, ipv6, &mut addresses);
     let offers_turn = !config.turn.transports().is_empty();
     let turn = offers_turn.then(|| plan.server("turn", core, access, 1, ipv6, &mut addresses));
@@ -59,6 +72,7 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
     Ok(Scene {
         hosts: [host_a, host_b],
         edges: [edges(&a), edges(&b)],
+        roams_to,
         core,
         stun,
         turn,

@@ -13,6 +13,8 @@ pub enum Signal {
     Offer(Description),
     /// The callee's description.
     Answer(Description),
+    /// The callee has reason to restart ICE, and asks the caller for an offer.
+    RestartWanted,
     /// A candidate that was found after the description had left.
     Candidate(SignaledCandidate),
 }

@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use pinhole::packet::{Packet, PacketId, Transport};
 use pinhole::trace::{Cause, Fate, Observer};
@@ -18,6 +19,7 @@ use pinhole::{NodeId, Time};
 
 use super::config::TurnTransport;
 use super::data::{self, Data, Framing};
+use super::outcome::PathClass;
 
 /// One datagram's stretch of a route: between two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +62,13 @@ pub struct Flow {
     pub first_arrival: Option<Time>,
     /// The way of the last one that did.
     pub route: Route,
+    /// When the last one did.
+    pub last_arrival: Option<Time>,
+    /// Times without data that came to an end: when data had arrived last, and when it did again.
+    pub gaps: Vec<(Time, Time)>,
+    /// The class of the route, and since when it was so. Noted for [lasting](SharedWire::lasting)
+    /// calls only.
+    pub classes: Vec<(Time, PathClass)>,
 }
 
 /// A leg that data has behind it.
@@ -71,6 +80,34 @@ struct Begun {
     host: Option<NodeId>,
 }
 
+impl Flow {
+    /// The class of its route at a time.
+    pub fn class_at(&self, time: Time) -> Option<PathClass> {
+        let before = self.classes.iter().rev().find(|(since, _)| *since <= time);
+        before.map(|(_, class)| *class)
+    }
+
+    fn arrived(&mut self, time: Time, route: Vec<Leg>, lasting: bool) {
+        self.first_arrival.get_or_insert(time);
+        self.route.legs = route;
+        let last = self.last_arrival.replace(time).unwrap_or(time);
+        if !lasting {
+            return;
+        }
+        if time - last > INTERRUPTION {
+            self.gaps.push((last, time));
+        }
+        let class = PathClass::of(&self.route);
+        if self.classes.last().map(|(_, class)| *class) != Some(class) {
+            self.classes.push((time, class));
+        }
+    }
+}
+
+/// A time without data is an interruption if it is longer than this: three times the interval at
+/// which data is sent, so that neither a lost datagram nor a longer way looks like one.
+pub const INTERRUPTION: Duration = Duration::from_millis(300);
+
 /// What the wire showed of a call.
 #[derive(Debug, Default)]
 pub struct Wire {
@@ -81,6 +118,7 @@ pub struct Wire {
     /// Legs that ended at a relay: beginnings of routes.
     begun: Vec<Begun>,
     hosts: [Option<NodeId>; 2],
+    lasting: bool,
 }
 
 impl Wire {
@@ -140,9 +178,9 @@ impl Wire {
     /// Data has reached the other side.
     fn arrived(&mut self, time: Time, data: Data) {
         let flow = &mut self.flows[data.sender.index()];
-        flow.first_arrival.get_or_insert(time);
         let whole = self.begun.extract_if(.., |begun| begun.data == data);
-        flow.route.legs = whole.map(|begun| begun.leg).collect();
+        let route = whole.map(|begun| begun.leg).collect();
+        flow.arrived(time, route, self.lasting);
     }
 
     fn sent(&mut self, packet: &Packet) {
@@ -223,6 +261,13 @@ impl SharedWire {
     ) {
         let mut wire = self.0.borrow_mut();
         wire.came_out(time, data, transport, local, server);
+    }
+
+    /// The same for a call that goes on: its interruptions and its changes of route are noted too.
+    pub fn lasting(a: NodeId, b: NodeId) -> Self {
+        let wire = SharedWire::between(a, b);
+        wire.0.borrow_mut().lasting = true;
+        wire
     }
 
     /// Reads it.

@@ -143,6 +143,7 @@ impl Program for Prober {
             | Input::Unreachable { .. }
             | Input::Tcp { .. }
             | Input::EchoReply(_)
+            | Input::NetworkChanged
             | Input::Message { .. } => {}
         }
         self.pump(io);

@@ -1,13 +1,14 @@
 //! Who is where: the hosts, their gateways and what those do, the servers.
 
 use pinhole::firewall::Rule;
+use pinhole::internet::Fault;
 use pinhole::topology::Device;
-use pinhole::{Family, NodeId};
+use pinhole::{Address, Family, NodeId};
 
 use super::evidence::Evidence;
 use super::story::{Chapter, Sentence};
 use super::words;
-use crate::call::Side;
+use crate::call::{Scene, Side};
 
 pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
     let mut sentences = vec![hosts(evidence)];
@@ -46,12 +47,31 @@ fn hosts(evidence: &Evidence<'_>) -> String {
 }
 
 fn addresses(evidence: &Evidence<'_>, node: NodeId) -> String {
-    let addresses = evidence.topology().addresses(node);
-    words::list(
-        &addresses
-            .map(|address| address.to_string())
-            .collect::<Vec<_>>(),
-    )
+    let addresses: Vec<String> = at_first(evidence, node)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    words::list(&addresses)
+}
+
+/// The addresses that a node had before any fault.
+fn at_first(evidence: &Evidence<'_>, node: NodeId) -> Vec<Address> {
+    let net = evidence.call.net;
+    let changed = net
+        .inflicted()
+        .iter()
+        .find(|inflicted| match inflicted.fault {
+            Fault::Reboot { gateway, .. } => gateway == node,
+            Fault::Roam { host, .. }
+            | Fault::FamilyLost { host, .. }
+            | Fault::FamilyRegained { host, .. } => host == node,
+            _ => false,
+        });
+    match changed {
+        Some(inflicted) => inflicted.before.clone(),
+        None if evidence.call.scene.hosts.contains(&node) => net.host_addresses(node),
+        None => evidence.topology().addresses(node).collect(),
+    }
 }
 
 fn names(evidence: &Evidence<'_>, nodes: &[NodeId]) -> String {
@@ -63,7 +83,7 @@ fn names(evidence: &Evidence<'_>, nodes: &[NodeId]) -> String {
 fn gateways(evidence: &Evidence<'_>) -> Vec<String> {
     let mut sorts: Vec<(Does, Vec<NodeId>)> = Vec::new();
     let mut seen: Vec<NodeId> = Vec::new();
-    for node in evidence.call.scene.edges.iter().flatten().copied() {
+    for node in gateways_of(&evidence.call.scene) {
         if seen.contains(&node) {
             continue;
         }
@@ -90,6 +110,12 @@ fn gateways(evidence: &Evidence<'_>) -> Vec<String> {
         format!("{who} {is}{}", does.rest)
     };
     sorts.into_iter().map(sentence).collect()
+}
+
+/// Those on the two sides' networks, and on the networks that they may roam to.
+fn gateways_of(scene: &Scene) -> impl Iterator<Item = NodeId> + '_ {
+    let all = scene.edges.iter().chain(&scene.roams_to);
+    all.flatten().copied()
 }
 
 /// What a gateway is, and what it does to packets.

@@ -9,6 +9,7 @@ mod cast;
 mod checks;
 mod drops;
 mod evidence;
+mod faults;
 mod gathering;
 mod journey;
 pub mod message;
@@ -20,6 +21,7 @@ mod tests;
 mod what_if;
 mod words;
 
+pub use faults::fault;
 pub use story::{Chapter, Sentence, Story};
 
 use crate::call::Call;
@@ -51,6 +53,7 @@ pub fn explain(call: &Call<'_>) -> Story {
         gathering::chapter(&evidence, &mut terms),
         checks::chapter(&evidence, &mut terms),
         relay::chapter(&evidence),
+        faults::chapter(&evidence),
         outcome::chapter(&evidence),
         what_if::chapter(&evidence),
     ];

@@ -72,6 +72,20 @@ impl IceAgent for Guarded {
         self.call(|agent| agent.start(now, remote));
     }
 
+    fn restart(&mut self, now: Time) {
+        let restarted = self.call(|agent| {
+            agent.restart(now);
+            agent.local_credentials()
+        });
+        if let Some(local) = restarted {
+            self.local = local;
+        }
+    }
+
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.agent.as_ref()?.selected_pair()
+    }
+
     fn add_local_candidate(
         &mut self,
         now: Time,
@@ -127,6 +141,10 @@ mod tests {
         }
         fn start(&mut self, _: Time, _: &Credentials) {
             panic!("{} pairs are too many", 7)
+        }
+        fn restart(&mut self, _: Time) {}
+        fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+            None
         }
         fn add_local_candidate(&mut self, _: Time, _: Candidate) -> Option<SignaledCandidate> {
             None

@@ -9,7 +9,7 @@
 //!   first; when none is left it is "disconnected" and waits for candidates. Where nothing was ever
 //!   selected, that is reported as [`IceEvent::Failed`] here.
 //! - It nominates the best pair that works, at once, and changes to a better one when that works
-//!   later.
+//!   later; to one that is as good only when the pair in use is gone.
 
 use std::net::SocketAddr;
 
@@ -77,6 +77,17 @@ impl IceAgent for Is {
         });
         // Until this is called once, the agent knows no time and asks for no timeout.
         self.handle_timeout(now);
+    }
+
+    fn restart(&mut self, _now: Time) {
+        self.random
+            .lend(|| self.agent.ice_restart(IceCreds::new(), false));
+        self.selected = None;
+        self.ever_selected = false;
+    }
+
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.selected
     }
 
     fn add_local_candidate(

@@ -129,7 +129,8 @@ pub enum IceEvent {
 
 /// One agent of one production stack.
 ///
-/// The holder calls [`start`](IceAgent::start) once, feeds candidates as they come, and after every
+/// The holder calls [`start`](IceAgent::start) once, and once more after each
+/// [`restart`](IceAgent::restart), feeds candidates as they come, and after every
 /// call that takes `now` drains [`poll_transmit`](IceAgent::poll_transmit) and
 /// [`poll_event`](IceAgent::poll_event), then asks [`poll_timeout`](IceAgent::poll_timeout).
 pub trait IceAgent: Send {
@@ -138,6 +139,16 @@ pub trait IceAgent: Send {
 
     /// Both sides' credentials are known: checks may begin.
     fn start(&mut self, now: Time, remote: &Credentials);
+
+    /// Restarts ICE (RFC 8445 §9): new credentials, to be signaled; candidates, pairs and the other
+    /// side's credentials are forgotten. The role stays. Candidates are added and
+    /// [`start`](IceAgent::start) is called as for a new agent.
+    fn restart(&mut self, now: Time);
+
+    /// The pair that the stack has right now. `None` before it selected one, after it lost it for
+    /// good, and after a restart until there is another: data may not be sent on a pair that the
+    /// stack no longer has (RFC 7675 §5.1).
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)>;
 
     /// Adds a candidate of this side. Returns what to signal of it, or `None` where the stack has
     /// no use for it (a duplicate, say), in which case it isn't worth signaling.

@@ -8,7 +8,10 @@
 //!   base like those of the host candidate (RFC 8445 §6.1.2.4 would have dropped the second pair).
 //! - The controlling side waits before it nominates: 0.5 s, 1 s or 2 s from the start if the pair's
 //!   worse candidate is server-reflexive, peer-reflexive or relayed. It nominates once.
-//! - It fails for good 30 s after checks began, or after the selected pair fell silent.
+//! - It fails for good 30 s after checks began, or after the selected pair fell silent. A restart
+//!   while it is still checking doesn't set that clock back.
+//! - It selects one pair, ever: it answers checks from a peer's new address, and goes on sending to
+//!   the old one. Only a restart makes it select again.
 //!
 //! Transaction ids come from the operating system's entropy, through `rand`. Times, lengths and
 //! the order of datagrams don't depend on them: two runs of one seed have the same shape, and
@@ -151,6 +154,19 @@ impl IceAgent for Rtc {
             remote.ufrag.clone(),
             remote.password.clone(),
         );
+    }
+
+    fn restart(&mut self, now: Time) {
+        // Refuses credentials that are too short only; these are its own.
+        let _ = self
+            .agent
+            .restart(now.to_instant(*EPOCH), String::new(), String::new(), false);
+        self.selected = None;
+        self.disconnected = false;
+    }
+
+    fn selected_pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.selected
     }
 
     fn add_local_candidate(&mut self, _now: Time, local: Candidate) -> Option<SignaledCandidate> {

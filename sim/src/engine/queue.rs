@@ -33,6 +33,11 @@ impl Entity {
         Entity::of_class(3, index)
     }
 
+    /// Faults come after everything else of their moment.
+    pub(crate) fn fault() -> Self {
+        Entity::of_class((1 << (u32::BITS - CLASS_BITS)) - 1, 0)
+    }
+
     fn of_class(class: u32, index: usize) -> Self {
         assert!(
             index < 1 << CLASS_BITS,

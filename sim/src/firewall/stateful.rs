@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn after_the_end_the_outside_does_not_begin_anew() {
         let mut firewall = Firewall::new(FirewallConfig::new(Filtering::AddressAndPortDependent));
-        let mut out = |firewall: &mut Firewall, flags| {
+        let out = |firewall: &mut Firewall, flags| {
             passes_at(firewall, 0, Way::Out, (INSIDE, OUTSIDE), tcp(flags))
         };
         let back = |firewall: &mut Firewall, flags| {

@@ -13,5 +13,5 @@ pub(crate) use program::{Alarm, Post};
 pub use program::{Datagram, EchoReply, Input, Io, Program, ProgramId};
 pub(crate) use reassembly::Kept;
 pub use sockets::BindError;
-pub(crate) use sockets::Host;
+pub(crate) use sockets::{Host, Interface};
 pub use tcp::{CongestionControl, TcpEnd, TcpEvent, TcpId, TcpSettings};

@@ -85,6 +85,8 @@ pub enum Input<'a> {
     },
     /// Somebody answered its ping.
     EchoReply(EchoReply<'a>),
+    /// The host's addresses have changed: [`Io::addresses`] tells those that it has now.
+    NetworkChanged,
     /// Another program posted something, out of band.
     Message {
         /// Who.

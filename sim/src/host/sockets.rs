@@ -114,6 +114,22 @@ impl Host {
         }
     }
 
+    /// Puts these interfaces in place of those it has. Sockets stay bound: one that is bound to an
+    /// address that went sends and receives nothing until the address is back.
+    pub(crate) fn reconnect(&mut self, interfaces: impl IntoIterator<Item = Interface>) {
+        self.interfaces.clear();
+        self.interfaces.extend(interfaces);
+    }
+
+    /// Closes every socket of a program, and forgets its TCP connections without a word to their
+    /// other ends.
+    pub(crate) fn close_all(&mut self, owner: ProgramId) {
+        self.sockets.retain(|socket| socket.owner != owner);
+        if let Some(tcp) = self.tcp() {
+            tcp.forget(owner);
+        }
+    }
+
     pub(crate) fn node(&self) -> NodeId {
         self.node
     }

@@ -6,6 +6,7 @@ use petgraph::visit::EdgeRef;
 
 use super::icmp::RateLimit;
 use super::{DeviceAtWork, Direction, Gateway, Internet, Node, Router};
+use crate::address::Address;
 use crate::engine::Stream;
 use crate::engine::random::{name_key, pair_key};
 use crate::firewall::{Firewall, RulesAtWork};
@@ -49,8 +50,18 @@ pub(super) fn fill(
         let ordinal = 2 * siblings_before(&plan, id, link);
         let up = Stream::from_key(seed, pair_key(inner, outer, ordinal));
         let down = Stream::from_key(seed, pair_key(outer, inner, ordinal + 1));
-        direct(internet, Lane::new(&link.link.up, up), link.outer);
-        direct(internet, Lane::new(&link.link.down, down), link.inner);
+        direct(
+            internet,
+            Lane::new(&link.link.up, up),
+            link.outer,
+            link.standby,
+        );
+        direct(
+            internet,
+            Lane::new(&link.link.down, down),
+            link.inner,
+            link.standby,
+        );
     }
     if plan.graph.node_count() > LARGE {
         plan.graph.shrink_to_fit();
@@ -71,18 +82,22 @@ fn siblings_before(plan: &Topology, id: LinkId, link: &LinkPlan) -> u64 {
 }
 
 /// Adds a direction, in the memory of one that was there in the last run.
-fn direct(internet: &mut Internet, lane: Lane, to: NodeId) {
+fn direct(internet: &mut Internet, lane: Lane, to: NodeId, down: bool) {
     let under_way = internet.spare_queues.pop().unwrap_or_default();
     internet.directions.push(Direction {
         lane,
         to,
         under_way,
         counter: 0,
+        down,
     });
 }
 
 /// Gives the hosts at the ends of a link their interfaces.
 fn connect(internet: &mut Internet, id: LinkId, link: &LinkPlan) {
+    if link.standby {
+        return internet.faults.detached.push(id);
+    }
     if let Node::Host(host) = &mut internet.nodes[link.inner.index()] {
         for address in &link.addresses {
             host.connect(*address, id.forward(), link.link.up.mtu);
@@ -114,24 +129,31 @@ fn at_work(
         } => {
             let uplink = uplink.expect("a gateway has an outside");
             let external = &plan.graph[EdgeIndex::new(uplink.index())].addresses;
-            let at_work = |device: &Device| match device {
-                Device::Nat(config) => {
-                    DeviceAtWork::Nat(Box::new(Nat::new(config.clone(), external.iter().copied())))
-                }
-                Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
-                Device::Rules(rules) => DeviceAtWork::Rules(RulesAtWork::new(rules.clone())),
-                Device::Custom(make) => DeviceAtWork::Custom(make()),
-            };
+            let new = |device: &Device| DeviceAtWork::new(device, external);
             Node::Gateway(Box::new(Gateway {
                 table,
                 uplink: uplink.forward(),
                 isolated: *isolated,
-                devices: devices.iter().map(at_work).collect(),
+                devices: devices.iter().map(new).collect(),
                 random,
                 errors: RateLimit::default(),
                 held: Default::default(),
                 wakes: 0,
             }))
+        }
+    }
+}
+
+impl DeviceAtWork {
+    /// A device as it is when it was just switched on.
+    pub(super) fn new(device: &Device, external: &[Address]) -> Self {
+        match device {
+            Device::Nat(config) => {
+                DeviceAtWork::Nat(Box::new(Nat::new(config.clone(), external.iter().copied())))
+            }
+            Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
+            Device::Rules(rules) => DeviceAtWork::Rules(RulesAtWork::new(rules.clone())),
+            Device::Custom(make) => DeviceAtWork::Custom(make()),
         }
     }
 }

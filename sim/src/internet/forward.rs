@@ -50,6 +50,9 @@ impl Internet {
         let packet = self.arena.get_mut(slot);
         packet.id = PacketId(self.trace.packets());
         self.trace.sent(self.now, packet, cause);
+        if self.faults.parts() {
+            self.faults.number(packet, cause);
+        }
         if self.trace.packets() > self.budget.packets {
             let limit = self.budget.packets;
             self.exceeded.get_or_insert(BudgetExceeded::Packets {
@@ -63,6 +66,10 @@ impl Internet {
     pub(super) fn transmit(&mut self, slot: Slot, on: DirectionId) -> Result<(), u16> {
         let packet = self.arena.get(slot);
         let direction = &mut self.directions[on.index()];
+        if direction.down {
+            self.drop(slot, DropReason::LinkDown { on });
+            return Ok(());
+        }
         let conditions = self.plan.conditions(on);
         match direction
             .lane
@@ -117,6 +124,11 @@ impl Internet {
         let node = self.directions[on.index()].to;
         let packet = self.arena.get_mut(slot);
         self.trace.event(self.now, packet, Event::Arrived { on });
+        if self.faults.parts()
+            && let Some(from) = self.faults.pass(packet.id, node)
+        {
+            return self.drop(slot, DropReason::Partitioned { node, from });
+        }
         if let Node::Host(_) = self.nodes[node.index()] {
             return self.deliver(node, slot);
         }
@@ -241,6 +253,9 @@ impl Internet {
     /// A packet's life ends.
     pub(super) fn end(&mut self, slot: Slot, fate: Fate) {
         self.trace.ended(self.now, self.arena.get(slot), fate);
+        if self.faults.parts() {
+            self.faults.forget(self.arena.get(slot).id);
+        }
         self.arena.remove(slot);
     }
 }

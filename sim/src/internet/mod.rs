@@ -18,12 +18,16 @@
 
 mod build;
 mod crossing;
+mod fault;
 mod forward;
 mod fragment;
 mod icmp;
 mod run;
 mod tcp;
 mod tell;
+
+use fault::Faults;
+pub use fault::{Fault, FaultError, Inflicted};
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -61,6 +65,7 @@ pub struct Internet {
     trace: Trace,
     events: u64,
     exceeded: Option<BudgetExceeded>,
+    faults: Faults,
     /// Scratch: what the program being run has sent and posted.
     outbox: Vec<Slot>,
     posts: Vec<Post>,
@@ -92,6 +97,8 @@ enum What {
     Deliver(u32),
     /// A time that a gateway's middlebox asked for.
     WakeGateway(NodeId),
+    /// A fault strikes.
+    Fault(u32),
 }
 
 struct Message {
@@ -132,6 +139,8 @@ struct Direction {
     /// Packets under way, for lanes that keep order. Only the first has an event in the queue.
     under_way: VecDeque<(Rank, Slot)>,
     counter: u64,
+    /// Whether it takes no packets.
+    down: bool,
 }
 
 /// A program at work.
@@ -141,7 +150,14 @@ struct Running {
     alarm: Alarm,
     sending: Sending,
     counter: u64,
+    /// Whether it got its first input.
+    started: bool,
+    /// How it is made anew, where its host may be restarted.
+    make: Option<Make>,
 }
+
+/// Makes a program.
+type Make = Box<dyn Fn() -> Box<dyn Program>>;
 
 /// Hosts are many, and stand here as they are; the others are boxed.
 enum Node {
@@ -270,6 +286,7 @@ impl Internet {
         self.trace.clear();
         self.events = 0;
         self.exceeded = None;
+        self.faults = Faults::default();
         // Not empty where a program panicked.
         self.outbox.clear();
         self.posts.clear();
@@ -370,12 +387,30 @@ impl Internet {
             alarm: Alarm::default(),
             sending: Sending::default(),
             counter: 0,
+            started: false,
+            make: None,
         });
         self.schedule(id, self.now, What::Start(id));
         id
     }
 
-    /// The same for a closure, whose argument types need not be spelled out here.
+    /// Runs a program that `make` makes, and makes anew when the host is
+    /// [restarted](Fault::Restart).
+    ///
+    /// # Panics
+    ///
+    /// The node is no host.
+    pub fn attach_service<P: Program>(
+        &mut self,
+        host: NodeId,
+        make: impl Fn() -> P + 'static,
+    ) -> ProgramId {
+        let id = self.attach(host, make());
+        self.programs[id.0 as usize].make = Some(Box::new(move || Box::new(make())));
+        id
+    }
+
+    /// [`attach`](Internet::attach) for a closure, whose argument types need not be spelled out here.
     ///
     /// # Panics
     ///

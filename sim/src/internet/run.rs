@@ -134,7 +134,8 @@ impl Internet {
             What::Wake(id) => self.wake(id),
             What::WakeTcp(host, place) => self.wake_tcp(host, place),
             What::WakeGateway(node) => self.wake_gateway(node),
-            What::Start(id) => self.give(id, Input::Start),
+            What::Start(id) => self.start(id),
+            What::Fault(place) => self.strike(place),
             What::Deliver(place) => {
                 let Message { from, to, content } = self.messages.remove(place);
                 self.give(
@@ -145,6 +146,14 @@ impl Internet {
                     },
                 );
             }
+        }
+    }
+
+    /// Unless a restart has done it already.
+    fn start(&mut self, id: ProgramId) {
+        let started = &mut self.programs[id.0 as usize].started;
+        if !std::mem::replace(started, true) {
+            self.give(id, Input::Start);
         }
     }
 
@@ -164,7 +173,7 @@ impl Internet {
     }
 
     /// Hands a program an input that is no datagram, and does what it asks.
-    fn give(&mut self, id: ProgramId, input: Input<'_>) {
+    pub(super) fn give(&mut self, id: ProgramId, input: Input<'_>) {
         let now = self.now;
         self.with_program(id, |program, io| program.handle_input(now, input, io));
         self.carry_out(id);

@@ -173,7 +173,8 @@ impl Program for StunServer {
             | Input::Unreachable { .. }
             | Input::Tcp { .. }
             | Input::Message { .. }
-            | Input::EchoReply(_) => {}
+            | Input::EchoReply(_)
+            | Input::NetworkChanged => {}
         }
     }
 }

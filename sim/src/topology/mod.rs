@@ -80,6 +80,8 @@ pub(crate) struct LinkPlan {
     pub(crate) addresses: Vec<Address>,
     /// The outer node's address, where the link is a cable between two hosts.
     pub(crate) far_address: Option<Address>,
+    /// Whether it is there for a host to roam to, and carries nothing until then.
+    pub(crate) standby: bool,
 }
 
 /// The plan of an internet.
@@ -228,6 +230,30 @@ impl Topology {
         self.link(inner, outer, link, addresses.to_vec(), None)
     }
 
+    /// Gives a host one more attachment, for it to roam to
+    /// ([`Fault::Roam`](crate::internet::Fault::Roam)). Until then the link carries nothing, and the
+    /// host doesn't have its addresses.
+    ///
+    /// # Panics
+    ///
+    /// `host` is no host.
+    pub fn standby(
+        &mut self,
+        host: NodeId,
+        outer: NodeId,
+        link: Link,
+        addresses: &[Address],
+    ) -> LinkId {
+        assert!(
+            matches!(self.plan(host).kind, NodeKind::Host),
+            "{} is no host: hosts roam",
+            self.name(host)
+        );
+        let link = self.connect(host, outer, link, addresses);
+        self.link_mut(link).standby = true;
+        link
+    }
+
     /// Joins two hosts by a cable, with nothing between them. `link`'s upward direction is the one
     /// in which the first host sends.
     pub fn cable(
@@ -253,6 +279,7 @@ impl Topology {
             outer,
             addresses,
             far_address,
+            standby: false,
         };
         LinkId(
             self.graph
@@ -405,6 +432,30 @@ impl Topology {
 
     pub(crate) fn plan(&self, node: NodeId) -> &NodePlan {
         &self.graph[index(node)]
+    }
+
+    pub(crate) fn link_plan(&self, link: LinkId) -> &LinkPlan {
+        &self.graph[petgraph::graph::EdgeIndex::new(link.index())]
+    }
+
+    pub(crate) fn link_mut(&mut self, link: LinkId) -> &mut LinkPlan {
+        &mut self.graph[petgraph::graph::EdgeIndex::new(link.index())]
+    }
+
+    /// The links between two nodes, in the order in which they were made.
+    pub fn links_between(&self, one: NodeId, other: NodeId) -> Vec<LinkId> {
+        let edges = self.graph.edges_connecting(index(one), index(other));
+        let mut links: Vec<LinkId> = edges.map(|edge| LinkId(edge.id().index() as u32)).collect();
+        links.sort_unstable();
+        links
+    }
+
+    /// The links of a node, in the order in which they were made.
+    pub fn links(&self, node: NodeId) -> Vec<LinkId> {
+        let edges = self.graph.edges(index(node));
+        let mut links: Vec<LinkId> = edges.map(|edge| LinkId(edge.id().index() as u32)).collect();
+        links.sort_unstable();
+        links
     }
 
     fn plan_mut(&mut self, node: NodeId) -> &mut NodePlan {

@@ -136,17 +136,20 @@ impl Topology {
         name: impl Into<String>,
         plan: &mut AddressPlan,
     ) -> NodeId {
-        let mut addresses = Vec::with_capacity(2);
-        addresses.push(if site.block == Prefix::ANY {
-            plan.edge()
-        } else {
-            nth_host(site.block, site.hosts)
-        });
-        addresses.extend(site.block_v6.map(|block| nth_host(block, site.hosts)));
-        site.hosts += 1;
+        let addresses = site.next_addresses(plan);
         let host = self.host(name);
         self.connect(host, site.edges[0], site.lan, &addresses);
         host
+    }
+
+    /// Gives a host one more attachment at another site, [to roam to](Topology::standby).
+    ///
+    /// # Panics
+    ///
+    /// `host` is no host.
+    pub fn standby_at(&mut self, site: &mut Site, host: NodeId, plan: &mut AddressPlan) -> LinkId {
+        let addresses = site.next_addresses(plan);
+        self.standby(host, site.edges[0], site.lan, &addresses)
     }
 
     /// Adds a server called `name` on the inside of `core`, with this many public IPv4 addresses
@@ -172,6 +175,19 @@ impl Topology {
 }
 
 impl Site {
+    /// The addresses of the next host.
+    fn next_addresses(&mut self, plan: &mut AddressPlan) -> Vec<Address> {
+        let mut addresses = Vec::with_capacity(2);
+        addresses.push(if self.block == Prefix::ANY {
+            plan.edge()
+        } else {
+            nth_host(self.block, self.hosts)
+        });
+        addresses.extend(self.block_v6.map(|block| nth_host(block, self.hosts)));
+        self.hosts += 1;
+        addresses
+    }
+
     /// The site's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -153,6 +153,13 @@ pub enum DropReason {
         /// The direction of the link.
         on: DirectionId,
     },
+    /// It came from a node to one that it is parted from.
+    Partitioned {
+        /// Where it ended.
+        node: NodeId,
+        /// The node it had been at.
+        from: NodeId,
+    },
     /// Its source address is none of the sender's own.
     ForeignSource {
         /// The host.
@@ -269,6 +276,7 @@ impl DropReason {
             DropReason::PortUnreachable { .. } => "port_unreachable",
             DropReason::Rejected { .. } => "rejected",
             DropReason::LinkDown { .. } => "link_down",
+            DropReason::Partitioned { .. } => "partitioned",
             DropReason::ForeignSource { .. } => "foreign_source",
             DropReason::SubscriberLimit { .. } => "subscriber_limit",
             DropReason::TableFull { .. } => "table_full",
@@ -314,6 +322,7 @@ impl DropReason {
             DropReason::FragmentsFull { .. } => 26,
             DropReason::Malformed { .. } => 27,
             DropReason::NotTranslatable { .. } => 28,
+            DropReason::Partitioned { .. } => 29,
         }
     }
 
@@ -327,6 +336,7 @@ impl DropReason {
             DropReason::NoRoute { node, .. }
             | DropReason::TtlExpired { node }
             | DropReason::LanIsolated { node }
+            | DropReason::Partitioned { node, .. }
             | DropReason::Custom { node, .. }
             | DropReason::ForeignSource { node, .. }
             | DropReason::TableFull { node, .. }

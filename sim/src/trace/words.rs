@@ -102,6 +102,13 @@ impl DropReason {
             DropReason::LinkDown { on } => {
                 format!("dropped before {}: the link is down", names.direction(*on))
             }
+            DropReason::Partitioned { node: who, from } => by(
+                who,
+                format!(
+                    "it came by way of {}, and the two are parted",
+                    names.node(*from)
+                ),
+            ),
             DropReason::ForeignSource { node: who, source } => {
                 by(who, format!("{source} is none of the sender's addresses"))
             }

@@ -5,6 +5,7 @@ mod connect;
 mod garbage;
 mod habits;
 mod replay;
+mod restart;
 
 use super::Stack;
 

@@ -41,12 +41,14 @@ impl Lanes {
         };
         let mut nodes = vec![host_a];
         nodes.extend(edges_a.iter().filter(telling));
+        nodes.extend(scene.roams_to[0].iter().filter(telling));
         if shared {
             nodes.push(host_b);
         }
         nodes.push(scene.stun);
         nodes.extend(scene.turn);
         if !shared {
+            nodes.extend(scene.roams_to[1].iter().rev().filter(telling));
             nodes.extend(edges_b.iter().rev().filter(telling));
             nodes.push(host_b);
         }

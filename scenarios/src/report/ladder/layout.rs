@@ -10,6 +10,7 @@ use super::flight::{Flight, Spot};
 use super::fold::Fold;
 use super::moments::Moment;
 use crate::call::{Call, PathClass};
+use crate::explain;
 
 /// One row of the drawing.
 pub(super) struct Step<'a> {
@@ -32,7 +33,7 @@ pub(super) enum What<'a> {
     Note { flights: Vec<usize>, until: Time },
     /// Nothing happens for this long.
     Pause(Duration),
-    /// The call's outcome is settled.
+    /// The call's outcome is settled, or something goes wrong.
     Verdict { words: String, good: bool },
 }
 
@@ -58,6 +59,11 @@ pub(super) fn steps<'a>(
         .map(|moment| ((moment.time, moment.order, 0), What::Moment(moment)))
         .collect();
     others.extend(verdict(call).map(|(time, what)| ((time, usize::MAX, 2), what)));
+    others.extend(call.net.inflicted().iter().map(|inflicted| {
+        let words = explain::fault(call.net, inflicted);
+        let what = What::Verdict { words, good: false };
+        ((inflicted.time, usize::MAX, 3), what)
+    }));
     let with_others = |mut rows: Vec<(Rank, What<'a>)>| {
         rows.extend(others.iter().cloned());
         ordered(rows)

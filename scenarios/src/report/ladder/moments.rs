@@ -69,9 +69,10 @@ fn signals(
     mine: &[(Time, Milestone)],
     theirs: &[(Time, Milestone)],
 ) -> Vec<Time> {
+    // The first one that this group can have led to: a restart is described and heard anew.
     let started = theirs
         .iter()
-        .find(|(_, milestone)| *milestone == Milestone::Started)
+        .find(|(time, milestone)| *milestone == Milestone::Started && *time >= group[0].0)
         .map(|(time, _)| *time);
     let described = mine
         .iter()
@@ -137,5 +138,8 @@ fn words(milestone: &Milestone, side: Side) -> String {
         Milestone::Selected { local, remote } => format!("selects {}", pair(local, remote)),
         Milestone::Disconnected => "loses its pair".to_owned(),
         Milestone::Failed => "gives up: no pair is left to try".to_owned(),
+        Milestone::NetworkChanged => "has other addresses now".to_owned(),
+        Milestone::AskedForRestart => "asks for an ICE restart".to_owned(),
+        Milestone::Restarted => "restarts ICE: new credentials".to_owned(),
     }
 }

@@ -90,7 +90,10 @@ impl Program for Caller {
             }
             Input::Wake => self.with(io, |client, now| client.handle_timeout(now)),
             Input::Unreachable { .. } => self.with(io, |client, _| client.handle_unreachable()),
-            Input::Tcp { .. } | Input::Message { .. } | Input::EchoReply(_) => {}
+            Input::Tcp { .. }
+            | Input::Message { .. }
+            | Input::EchoReply(_)
+            | Input::NetworkChanged => {}
         }
     }
 }

@@ -381,6 +381,18 @@ impl Tcp {
         self.standing.len()
     }
 
+    /// Everything of a program's is gone, as after a restart of its host: who goes on sending to
+    /// one of its connections gets a reset.
+    pub(crate) fn forget(&mut self, owner: ProgramId) {
+        self.listeners.retain(|(_, listener)| *listener != owner);
+        for place in 0..self.standing.len() {
+            let connection = self.standing[place].connection.as_deref();
+            if connection.is_some_and(|connection| connection.owner == owner) {
+                self.remove(place as Place);
+            }
+        }
+    }
+
     fn remove(&mut self, place: Place) {
         let standing = &mut self.standing[place as usize];
         let Some(connection) = standing.connection.take() else {

@@ -436,7 +436,7 @@ impl Program for TurnServer {
             } => {
                 self.unreachable(now, local.into(), remote.into(), kind, io);
             }
-            Input::Message { .. } | Input::EchoReply(_) => {}
+            Input::Message { .. } | Input::EchoReply(_) | Input::NetworkChanged => {}
         }
         let client = self.clients.next_deadline().map(|(when, _)| when);
         let stream = self.streams.next_deadline();
