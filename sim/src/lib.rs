@@ -38,7 +38,7 @@
 //! | [`Sketch`] | the quickest way to an internet: name hosts and the networks they sit in |
 //! | [`check`] | runs a scenario with several seeds, and says how to repeat a failure |
 //! | [`topology`] | the plan: nodes, links, addresses, routes, kinds of network |
-//! | [`internet`] | a plan at work: attach programs, let time pass |
+//! | [`internet`] | a plan at work: attach programs, let time pass, let things go wrong |
 //! | [`host`] | interfaces, UDP sockets, TCP, sans-IO [programs](Program) |
 //! | [`nat`] | RFC 4787: mapping, filtering, ports, lifetimes, hairpinning |
 //! | [`firewall`] | ordered rules, stateful pinholes |

@@ -198,8 +198,8 @@ fn a_new_address_behind_two_filters_needs_a_restart() {
 }
 
 /// Where the peer can hear a check from the new address, it learns a peer-reflexive candidate
-/// (RFC 8445 §7.3.1.3). `is` goes over to it without a restart: as the controlled side with the next
-/// check, as the controlling side only once the old pair has been removed.
+/// (RFC 8445 §7.3.1.3). `is` goes over to it without a restart: with the next check where the new
+/// pair has the higher priority, and where it is only as good, once the old pair has been removed.
 #[test]
 fn is_heals_by_a_peer_reflexive_candidate() {
     for restart in [NEVER, ALWAYS] {
@@ -236,7 +236,7 @@ fn a_flush_of_random_ports_is_a_new_address_to_the_peer() {
     )];
     let kinds = ["nat:apdm/apdf", "open"];
     let healed = course(config(kinds, Is, &faults), NEVER);
-    // The new port's pair has the lower priority here, and waits for the end of the old one.
+    // The old candidate was peer-reflexive too, so the new pair is as good, and waits for its end.
     assert_eq!(events(&healed, B, STRIKES), [(34_216, "selected")]);
     assert_eq!(gaps(&healed, A), []);
     assert_eq!(gaps(&healed, B), [(9_938, Some(34_238))]);

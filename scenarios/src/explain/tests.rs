@@ -8,7 +8,7 @@ use pinhole::{Address, Endpoint};
 
 use super::{Sentence, Story, explain, words};
 use crate::call::{
-    Call, CallConfig, Caller, Finding, Milestone, Neighbourhood, Peer, Side, TurnOffer,
+    Call, CallConfig, CallFault, Caller, Finding, Milestone, Neighbourhood, Peer, Side, TurnOffer,
 };
 use crate::ice::{CandidateType, Stack};
 use crate::report;
@@ -500,5 +500,84 @@ fn what_was_selected_is_what_the_peers_selected() {
             }
             only(story, &["a nominates"]);
         },
+    );
+}
+
+/// What goes wrong is told in its order, with what came of it, and stands in the ladder too.
+#[test]
+fn faults_are_part_of_the_story() {
+    let at = pinhole::Time::from_millis;
+    let name = |text: &str| text.to_owned();
+    let home: pinhole::topology::Kind = "nat:eim/apdf".parse().unwrap();
+    let config = CallConfig {
+        faults: vec![
+            (
+                at(5_000),
+                CallFault::Roam {
+                    host: name("a"),
+                    to: name("a.mobile.nat"),
+                },
+            ),
+            (
+                at(8_000),
+                CallFault::Reboot {
+                    node: name("b.nat"),
+                    external: vec!["203.0.113.77".parse().unwrap()],
+                },
+            ),
+        ],
+        roams_to: [Some(home.clone()), None],
+        until: at(40_000),
+        ..CallConfig::new(home.clone(), home)
+    };
+    let mut caller = Caller::recording();
+    let call = caller.call(&config).unwrap();
+    let story = explain(&call);
+    let title = "What went wrong, and how the call went on";
+    let told = story.chapters.iter().find(|chapter| chapter.title == title);
+    let told = &told.expect("a chapter of its own").sentences;
+    assert!(told.is_sorted_by_key(|sentence| sentence.time));
+    let at_once = |time: u64| -> Vec<&str> {
+        let same = told
+            .iter()
+            .filter(|sentence| sentence.time == Some(at(time)));
+        same.map(|sentence| sentence.text.as_str()).collect()
+    };
+    assert_eq!(
+        at_once(5_000),
+        [
+            "a roams to the network behind a.mobile.nat: its sockets at 192.168.1.2 are dead.",
+            "a learns of its new addresses.",
+            "a restarts ICE: new credentials, new sockets, new candidates.",
+        ]
+    );
+    assert_eq!(
+        at_once(8_000),
+        [
+            "b.nat reboots: its mappings are gone, and it is at 203.0.113.77 now, no longer at 203.0.113.2."
+        ]
+    );
+    // Who is where tells of the beginning.
+    let cast = &story.chapters[0].sentences;
+    assert!(
+        cast[0]
+            .text
+            .starts_with("a is at 192.168.1.2, behind a.nat;")
+    );
+    assert!(cast[1].text.contains("b.nat (203.0.113.2)"));
+    let drawn = crate::report::ladder::ladder(&call);
+    assert!(drawn.contains("b.nat reboots: its mappings are gone"));
+    assert!(drawn.contains("restarts ICE: new credentials"));
+    // A call without faults has no such chapter.
+    let config = CallConfig {
+        faults: Vec::new(),
+        ..config
+    };
+    let call = caller.call(&config).unwrap();
+    assert!(
+        explain(&call)
+            .chapters
+            .iter()
+            .all(|chapter| chapter.title != title)
     );
 }
