@@ -10,7 +10,7 @@ use super::wire::{LOCAL, REMOTE, Wire};
 use super::{TcpEnd, TcpId};
 use crate::address::Endpoint;
 use crate::host::ProgramId;
-use crate::packet::{IcmpErrorKind, TcpFlags, TcpSegment};
+use crate::packet::{IcmpErrorKind, TcpFlags, TcpSegment, Transport};
 use crate::time::Time;
 
 /// Who began.
@@ -40,8 +40,8 @@ pub(super) struct Connection {
     last_heard: Time,
     /// One more than the highest sequence number that the other side has used.
     peer_next: u32,
-    /// What the other side has acknowledged last.
-    acknowledged: Option<u32>,
+    /// One more than the highest sequence number that this side has used: SND.NXT.
+    sent_next: Option<u32>,
     told: Told,
     /// The program was refused room, and is told when there is some.
     wants_room: bool,
@@ -95,7 +95,7 @@ impl Connection {
             waiting_since: None,
             last_heard: now,
             peer_next: 0,
-            acknowledged: None,
+            sent_next: None,
             told: Told::default(),
             wants_room: false,
             closes: false,
@@ -164,11 +164,10 @@ impl Connection {
         if self.stops_the_clock(segment, length) {
             return self.heard(now, segment, length);
         }
-        if segment.flags.contains(TcpFlags::ACK) {
-            self.acknowledged = Some(segment.acknowledgment);
-        }
         let before = self.state();
+        let first = wire.outbox.len();
         interface.poll_ingress_single(instant(now), wire, &mut self.sockets);
+        self.number_acknowledgments(first, wire);
         let after = self.state();
         self.heard(now, segment, length);
         let reset = segment.flags.contains(TcpFlags::RST);
@@ -192,9 +191,37 @@ impl Connection {
         }
     }
 
-    /// Whether a segment repeats an acknowledgment while all that is out is a FIN. It means nothing
-    /// then; but after the third smoltcp stops its retransmission timer in favour of a fast
-    /// retransmission, finds no data to send again, and the FIN is never repeated.
+    /// Sees to it that what was sent from `first` on and only acknowledges bears SND.NXT as its
+    /// sequence number (RFC 9293 §3.10.7.4).
+    ///
+    /// After a retransmission timeout smoltcp gives it the number from which it sends again. The
+    /// other side takes that for old, and what it acknowledges goes unseen: two that are both
+    /// sending again would stay so forever.
+    fn number_acknowledgments(&mut self, first: usize, wire: &mut Wire<'_>) {
+        for slot in &wire.outbox[first..] {
+            let packet = wire.arena.get_mut(*slot);
+            let length = packet.payload.len();
+            let Transport::Tcp(segment) = &mut packet.transport else {
+                continue;
+            };
+            if segment.flags.contains(TcpFlags::RST) {
+                continue;
+            }
+            let next = after(segment, length);
+            match self.sent_next {
+                Some(known) if (next.wrapping_sub(known) as i32) <= 0 => {
+                    if next == segment.sequence {
+                        segment.sequence = known;
+                    }
+                }
+                _ => self.sent_next = Some(next),
+            }
+        }
+    }
+
+    /// Whether a segment only acknowledges, and not the FIN, while a FIN is all that is out. It
+    /// means nothing then; but after three such smoltcp stops its retransmission timer in favour of
+    /// a fast retransmission, finds no data to send again, and the FIN is never repeated.
     fn stops_the_clock(&self, segment: &TcpSegment, length: usize) -> bool {
         let socket = self.sockets.get::<Socket<'_>>(self.socket);
         let only_fin = socket.send_queue() == 0
@@ -206,17 +233,13 @@ impl Connection {
             && [TcpFlags::SYN, TcpFlags::FIN, TcpFlags::RST]
                 .iter()
                 .all(|flag| !segment.flags.contains(*flag));
-        only_fin && bare && self.acknowledged == Some(segment.acknowledgment)
+        only_fin && bare && self.sent_next != Some(segment.acknowledgment)
     }
 
     fn heard(&mut self, now: Time, segment: &TcpSegment, length: usize) {
         self.last_heard = now;
         self.waiting_since = None;
-        let control = segment.flags.contains(TcpFlags::SYN) as u32
-            + segment.flags.contains(TcpFlags::FIN) as u32;
-        let next = (segment.sequence)
-            .wrapping_add(length as u32)
-            .wrapping_add(control);
+        let next = after(segment, length);
         if segment.flags.contains(TcpFlags::SYN) || (next.wrapping_sub(self.peer_next) as i32) > 0 {
             self.peer_next = next;
         }
@@ -269,6 +292,7 @@ impl Connection {
             return;
         }
         let now_there = instant(now);
+        let first = wire.outbox.len();
         loop {
             let sent = wire.outbox.len();
             interface.poll_egress(now_there, wire, &mut self.sockets);
@@ -276,6 +300,7 @@ impl Connection {
                 break;
             }
         }
+        self.number_acknowledgments(first, wire);
         if self.expects_answer() {
             self.waiting_since.get_or_insert(now);
         } else {
@@ -408,6 +433,15 @@ impl Connection {
         let (held, capacity) = (socket.send_queue(), socket.send_capacity());
         socket.may_send() && held <= capacity - capacity / 4
     }
+}
+
+/// One more than the last sequence number that a segment uses.
+fn after(segment: &TcpSegment, length: usize) -> u32 {
+    let controls = u32::from(segment.flags.contains(TcpFlags::SYN))
+        + u32::from(segment.flags.contains(TcpFlags::FIN));
+    (segment.sequence)
+        .wrapping_add(length as u32)
+        .wrapping_add(controls)
 }
 
 /// How long to wait if smoltcp says that something is due and then sends nothing. Never seen; it
