@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use pinhole::Time;
 use pinhole::nat::FilterMemory;
-use pinhole_scenarios::call::{CallConfig, Caller, PathClass, TurnOffer};
+use pinhole_scenarios::call::{CallConfig, Caller, PathClass, TurnOffer, TurnTransport};
 use pinhole_scenarios::ice::Stack;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +82,7 @@ impl Network {
         let (word, rest) = kind.split_once(':').unwrap_or((kind, ""));
         let (mapping, filter) = rest.split_once('/').unwrap_or(("eim", rest));
         Network {
-            passes_udp: word != "udp-blocked",
+            passes_udp: !matches!(word, "udp-blocked" | "tcp-443-only"),
             translates: word == "nat",
             mapping: match mapping {
                 "adm" => Mapping::Adm,
@@ -164,6 +164,27 @@ fn class(a: Network, b: Network, memory: Memory, turn: bool) -> Option<PathClass
         });
     }
     (turn && a.passes_udp && b.passes_udp).then_some(PathClass::Relayed)
+}
+
+/// Over what a host on a network of this kind reaches a TURN server that offers these transports on
+/// UDP 3478, TCP 3478 and TLS 443, tried in this order.
+fn way_to_turn(kind: &str, offer: &TurnOffer) -> Option<TurnTransport> {
+    let passes = |transport: &&TurnTransport| match transport {
+        TurnTransport::Udp => Network::named(kind).passes_udp,
+        TurnTransport::Tcp => kind != "tcp-443-only",
+        TurnTransport::Tls => true,
+    };
+    offer.transports().iter().find(passes).copied()
+}
+
+/// Between two networks of which one at least lets no UDP pass, nothing but a relay connects. A side
+/// that passes no UDP needs a relayed address of its own, got over something else; the other side
+/// can send to that one, from itself or from a relayed address.
+fn is_relayed_past_blocks(kinds: [&str; 2], offer: &TurnOffer) -> bool {
+    kinds
+        .into_iter()
+        .filter(|kind| !Network::named(kind).passes_udp)
+        .all(|kind| way_to_turn(kind, offer).is_some())
 }
 
 /// The same question answered by trying: endpoints as symbols, and all that can happen happening
@@ -512,6 +533,56 @@ fn every_cell_is_as_the_rfcs_say() {
         config.until = Time::from_millis(10_000);
     });
     assert_none(&differing(&cases, |case, seen| seen == case.expected()));
+}
+
+/// Where one side at least lets no UDP pass, over each offer that a service can make.
+#[test]
+fn blocked_networks_are_relayed_over_what_gets_through() {
+    let kinds = [
+        "open",
+        "firewall:apdf",
+        "nat:eim/apdf",
+        "nat:apdm/apdf",
+        "udp-blocked",
+        "tcp-443-only",
+    ];
+    let offers = ["off", "udp", "tcp", "tls", "udp,tcp", "tcp,tls", "all"];
+    let (mut caller, mut connected) = (Caller::new(), 0);
+    for stacks in STACKS {
+        for offer in offers.map(|offer| offer.parse::<TurnOffer>().unwrap()) {
+            for a in kinds {
+                for b in kinds {
+                    if [a, b].map(Network::named).iter().all(|one| one.passes_udp) {
+                        continue;
+                    }
+                    let config = CallConfig {
+                        stacks,
+                        turn: offer.clone(),
+                        until: Time::from_millis(10_000),
+                        ..CallConfig::new(a.parse().unwrap(), b.parse().unwrap())
+                    };
+                    let outcome = caller.call(&config).unwrap().outcome;
+                    let what = format!("{stacks:?}: {a} to {b}, TURN {offer}");
+                    let relayed = is_relayed_past_blocks([a, b], &offer);
+                    let expected = relayed.then_some(PathClass::Relayed);
+                    assert_eq!(outcome.path_class(), expected, "{what}");
+                    let Some(connection) = outcome.connection else {
+                        continue;
+                    };
+                    connected += 1;
+                    let seen = connection.relay_transports;
+                    for (kind, seen) in [a, b].into_iter().zip(seen) {
+                        if !Network::named(kind).passes_udp {
+                            assert_eq!(seen, way_to_turn(kind, &offer), "{what}");
+                        }
+                    }
+                    assert_eq!(connection.relay_transport, seen[0].max(seen[1]), "{what}");
+                }
+            }
+        }
+    }
+    // 20 pairs, 9 without tcp-443-only: all over TLS, those 9 over TCP, none over UDP.
+    assert_eq!(connected, 4 * (3 * 20 + 2 * 9));
 }
 
 /// With TURN and slow signaling, a call between networks that could do without may stay relayed.

@@ -178,3 +178,25 @@ impl CallConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_reads_as_it_is_written() {
+        for (text, written) in [
+            ("off", "off"),
+            ("all", "udp,tcp,tls"),
+            ("tls", "tls"),
+            ("tls, udp,tls", "udp,tls"),
+        ] {
+            let offer: TurnOffer = text.parse().unwrap();
+            assert_eq!(offer.to_string(), written);
+            assert_eq!(written.parse(), Ok(offer));
+        }
+        for nonsense in ["", "sctp", "udp,", "off,udp", "UDP"] {
+            assert!(nonsense.parse::<TurnOffer>().is_err(), "{nonsense:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Who is where: the hosts, their gateways and what those do, the servers.
 
-use pinhole::firewall::Rule;
 use pinhole::internet::Fault;
+use pinhole::firewall::{Rule, Rules};
 use pinhole::topology::Device;
 use pinhole::{Address, Family, NodeId};
 
@@ -148,6 +148,9 @@ fn behaviour(evidence: &Evidence<'_>, node: NodeId) -> Does {
             };
             let filtering = words::filtering(config.filtering);
             format!(" Filtering{guarded}: {filtering}.")
+        }
+        Device::Rules(rules) if *rules == Rules::tcp_443_only() => {
+            " TCP connections from inside to port 443 pass, and nothing else: no UDP.".to_owned()
         }
         Device::Rules(rules) if rules.rules.first() == Some(&Rule::deny_udp()) => {
             " No UDP passes, in or out.".to_owned()

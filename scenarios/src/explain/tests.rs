@@ -267,6 +267,56 @@ fn blocked_udp_leaves_questions_and_checks_without_an_answer() {
 }
 
 #[test]
+fn a_way_past_a_block_is_told_from_syn_to_relay() {
+    let relayed = |call: &Call<'_>, side: Side| {
+        let peer = call.net.program::<Peer>(call.peers[side.index()]);
+        let connection = peer.turn_connections().last().unwrap().clone();
+        connection.relayed.unwrap().to_string()
+    };
+    told(&config("udp-blocked", "open", "tcp"), |call, story| {
+        // A round trip for TCP. 401 and the allocation follow.
+        let address = relayed(call, Side::A);
+        let way = only(
+            story,
+            &["a opens a TCP connection", ":3478", "stands at 42 ms"],
+        );
+        assert!(way.text.contains(&format!("lends it {address}")), "{way:?}");
+        assert_eq!(way.packets.len(), 1);
+        // TCP's segments show what they carry.
+        only(story, &["a's check to", "gets through over its relay"]);
+        only(story, &["a reaches it over TCP"]);
+    });
+    told(&config("tcp-443-only", "open", "all"), |call, story| {
+        only(story, &["connections from inside to port 443 pass"]);
+        only(
+            story,
+            &["a opens a TCP connection", ":3478", "denied by rule"],
+        );
+        let address = relayed(call, Side::A);
+        let way = only(
+            story,
+            &["a opens a TCP connection", ":443", "stands at 1042 ms"],
+        );
+        for words in [
+            "handshake is over at 1084 ms",
+            &format!("lends it {address}"),
+        ] {
+            assert!(way.text.contains(words), "{words} in {way:?}");
+        }
+        only(story, &["a reaches it over TLS"]);
+    });
+    told(&config("tcp-443-only", "udp-blocked", "udp"), |_, story| {
+        assert!(story.title.ends_with("no connection"));
+        only(
+            story,
+            &["a asked the STUN server and the TURN server", "no UDP pass"],
+        );
+        only(story, &["(over udp,tls). Tried: connected"]);
+        assert!(!has(story, "(over udp,tcp). Tried: connected"));
+    });
+}
+
+#[test]
 fn of_two_nats_in_a_row_the_one_that_drops_is_named() {
     told(
         &config("nat:eim/apdf>nat:eim/eif", "nat:eim/adf", "off"),

@@ -3,6 +3,10 @@
 //! A stack is an *agent*: it forms pairs, sends checks, nominates. It gathers nothing and owns no
 //! socket; whoever holds it hands it time, datagrams and candidates, and carries out what it
 //! answers. Every method is deterministic given its arguments and the seed the agent was made with.
+//!
+//! Candidates are UDP's. Both stacks know TCP candidates (RFC 6544) by name, pair them with their
+//! like and would check them; neither gathers any, opens or accepts a connection for one, or frames
+//! what goes through it (RFC 4571). All of that would be the holder's, and isn't done here.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
