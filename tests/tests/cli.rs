@@ -293,3 +293,15 @@ fn a_failed_call_is_explained_by_nat_filter_and_ports() {
             .any(|line| line.as_str().is_some_and(|line| line.contains("relay")))
     );
 }
+
+/// Every process makes keys and certificates of its own; what the wire shows repeats.
+#[test]
+fn a_call_over_tls_repeats_in_every_process() {
+    let call = || json("call --a tcp-443-only --b udp-blocked --turn tls --format json");
+    let first = call();
+    assert_eq!(first["connected"], true);
+    for field in ["relay_transport", "a_relay_transport", "b_relay_transport"] {
+        assert_eq!(first[field], "tls", "{field}");
+    }
+    assert_eq!(call(), first);
+}

@@ -141,11 +141,9 @@ impl Program for Raw {
                 }
                 _ => {}
             },
-            Input::Wake => {
-                if !self.pieces.is_empty() {
-                    io.tcp_send(self.id.unwrap(), &self.pieces.remove(0));
-                    io.wake_after(self.gap);
-                }
+            Input::Wake if !self.pieces.is_empty() => {
+                io.tcp_send(self.id.unwrap(), &self.pieces.remove(0));
+                io.wake_after(self.gap);
             }
             _ => {}
         }

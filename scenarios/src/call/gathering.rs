@@ -109,7 +109,10 @@ enum Way {
     /// Not tried: there is another way to the same server, and that is tried before.
     Waiting,
     /// Over UDP.
-    Datagrams { client: TurnClient, since: Time },
+    Datagrams {
+        client: Box<TurnClient>,
+        since: Time,
+    },
     /// Over TCP or TLS.
     Stream {
         id: TcpId,
@@ -514,6 +517,7 @@ impl Relay {
         let stream = match transport {
             TurnTransport::Udp => {
                 let client = TurnClient::new(self.socket, *server, user, password, now);
+                let client = Box::new(client);
                 let since = now;
                 self.way = Way::Datagrams { client, since };
                 return;
