@@ -92,7 +92,10 @@ impl Sketch {
         // The outermost NAT's address is the one that is seen outside.
         let mut outside_in = site.edges().iter().rev();
         let seen = outside_in
-            .find(|edge| self.topology.nat_config(**edge).is_some())
+            .find(|edge| {
+                let topology = &self.topology;
+                topology.nat_config(**edge).is_some() || topology.nat64_config(**edge).is_some()
+            })
             .copied()
             .unwrap_or(host);
         let address = self.topology.addresses(seen).next();

@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::id::{LinkId, NodeId};
 use crate::link::Lane;
 use crate::nat::Nat;
+use crate::nat64::{Clat, Nat64};
 use crate::topology::{
     BuildError, Device, LinkPlan, NodeKind, RouteTable, Topology, compute_routes,
 };
@@ -116,6 +117,11 @@ fn at_work(
                 Device::Nat(config) => {
                     DeviceAtWork::Nat(Nat::new(config.clone(), external.iter().copied()))
                 }
+                Device::Nat64(config) => {
+                    let nat64 = Nat64::new(config.clone(), external.iter().copied());
+                    DeviceAtWork::Nat64(Box::new(nat64))
+                }
+                Device::Clat(config) => DeviceAtWork::Clat(Clat::new(*config)),
                 Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
                 Device::Rules(rules) => DeviceAtWork::Rules(rules.clone()),
                 Device::Custom(make) => DeviceAtWork::Custom(make()),
@@ -239,7 +245,25 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
             });
         }
     };
+    let outside_addresses = || &plan.graph[EdgeIndex::new(outside.index())].addresses;
     for device in devices {
+        let missing = match device {
+            Device::Nat64(_) => !outside_addresses().iter().any(|address| address.is_ipv4()),
+            Device::Clat(config) => {
+                let mut addresses = outside_addresses().iter();
+                !addresses.any(|address| config.source.contains(*address))
+            }
+            _ => false,
+        };
+        if missing {
+            return Err(BuildError::NothingToTranslateTo {
+                translator: name(),
+                needs: match device {
+                    Device::Clat(_) => "IPv6 address under its source prefix",
+                    _ => "IPv4 address",
+                },
+            });
+        }
         let Device::Nat(config) = device else {
             continue;
         };

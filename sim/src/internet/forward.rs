@@ -329,7 +329,12 @@ impl Crossing<'_> {
         }
         if let Verdict::Forward(passage) | Verdict::Hairpin(passage) = verdict {
             let (packet, by) = (&*self.packet, self.node);
-            let (internal, external, remote) = (source, packet.source, destination);
+            let (internal, external) = (source, packet.source);
+            // As the outside knows it: a NAT64 has put it into IPv4.
+            let remote = match verdict {
+                Verdict::Forward(_) => packet.destination,
+                _ => destination,
+            };
             if passage.mapped {
                 let event = Event::Mapped {
                     nat: by,

@@ -19,6 +19,7 @@ use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
 use crate::middlebox::{Middlebox, Surroundings, Verdict};
 use crate::nat::Nat;
+use crate::nat64::{Binding, Clat, Nat64};
 use crate::packet::{Packet, PacketArena, Slot};
 use crate::time::Time;
 use crate::topology::{BuildError, RouteTable, Topology};
@@ -135,6 +136,8 @@ struct Gateway {
 
 enum DeviceAtWork {
     Nat(Nat),
+    Nat64(Box<Nat64>),
+    Clat(Clat),
     Firewall(Firewall),
     Rules(Rules),
     Custom(Box<dyn Middlebox>),
@@ -145,6 +148,8 @@ impl Middlebox for DeviceAtWork {
     fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
         match self {
             DeviceAtWork::Nat(nat) => nat.outbound(packet, around),
+            DeviceAtWork::Nat64(nat64) => nat64.outbound(packet, around),
+            DeviceAtWork::Clat(clat) => clat.outbound(packet, around),
             DeviceAtWork::Firewall(firewall) => firewall.outbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.outbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.outbound(packet, around),
@@ -155,6 +160,8 @@ impl Middlebox for DeviceAtWork {
     fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
         match self {
             DeviceAtWork::Nat(nat) => nat.inbound(packet, around),
+            DeviceAtWork::Nat64(nat64) => nat64.inbound(packet, around),
+            DeviceAtWork::Clat(clat) => clat.inbound(packet, around),
             DeviceAtWork::Firewall(firewall) => firewall.inbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.inbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.inbound(packet, around),
@@ -273,6 +280,21 @@ impl Internet {
             DeviceAtWork::Nat(nat) => Some(nat),
             _ => None,
         })
+    }
+
+    /// The bindings of the NAT64 in a gateway that are alive now; none if it has no NAT64.
+    pub fn nat64_bindings(&mut self, gateway: NodeId) -> Vec<Binding> {
+        let now = self.now;
+        let Node::Gateway(gateway) = &mut self.nodes[gateway.index()] else {
+            return Vec::new();
+        };
+        let devices = gateway.devices.iter_mut();
+        let mut nat64s = devices.filter_map(|device| match device {
+            DeviceAtWork::Nat64(nat64) => Some(nat64),
+            _ => None,
+        });
+        let nat64 = nat64s.next();
+        nat64.map_or(Vec::new(), |nat64| nat64.bindings(now).copied().collect())
     }
 
     /// Runs a program on a host. It gets [`Input::Start`](crate::Input::Start) at the current time,
