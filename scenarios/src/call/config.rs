@@ -120,6 +120,9 @@ pub struct CallConfig {
     pub stacks: [Stack; 2],
     /// Whether A and B have an IPv6 address beside their IPv4 one.
     pub ipv6: [bool; 2],
+    /// Whether A and B, where they have no IPv4 address, write the other side's IPv4 candidates as
+    /// IPv6 ones under their network's NAT64 prefix, as RFC 8305 §7 has it for address literals.
+    pub synthesize: [bool; 2],
     /// Where the two stand to each other.
     pub neighbourhood: Neighbourhood,
     /// What the service offers when no direct way is found.
@@ -147,6 +150,7 @@ impl CallConfig {
             kinds: [a, b],
             stacks: [Stack::Is; 2],
             ipv6: [false; 2],
+            synthesize: [false; 2],
             neighbourhood: Neighbourhood::Apart,
             turn: TurnOffer::all(),
             delay: Duration::from_millis(20),
@@ -157,5 +161,11 @@ impl CallConfig {
             until: Time::from_millis(45_000),
             seed: 1,
         }
+    }
+
+    /// Whether both endpoints have an IPv6 address, and so a way that nothing translates.
+    pub fn share_ipv6(&self) -> bool {
+        let has = |side: usize| self.ipv6[side] || self.kinds[side].is_behind_nat64();
+        has(0) && has(1)
     }
 }

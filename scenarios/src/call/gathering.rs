@@ -278,7 +278,7 @@ impl Gathering {
 impl Relay {
     /// A relay reaches addresses of its own family only.
     fn permit(&mut self, now: Time, peer: IpAddr) {
-        if peer.is_ipv4() == self.client.server().is_ipv4() {
+        if peer.is_ipv4() == self.client.lends_ipv4() {
             self.client.permit(peer, now);
         }
     }

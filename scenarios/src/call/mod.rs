@@ -24,14 +24,19 @@ pub use wire::{Flow, Leg, Route, SharedWire, Wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pinhole::nat64::{Resolver, Zone};
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
-use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream};
+use pinhole::{BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream};
 
 use crate::ice::Candidate;
 
 /// Where STUN and TURN servers listen (RFC 8489 §18.5).
 pub const STUN_PORT: u16 = 3478;
+
+/// What the service's servers are called in the DNS.
+const STUN_NAME: &str = "stun.pinhole.example";
+const TURN_NAME: &str = "turn.pinhole.example";
 
 /// The long-term credentials of the service's TURN server (RFC 8489 §9.2).
 const REALM: &str = "pinhole.example";
@@ -103,14 +108,22 @@ impl Caller {
         }
         let wire = SharedWire::between(scene.hosts[0], scene.hosts[1]);
         net.observe(wire.clone());
-        let servers = serve(net, &scene);
+        let zone = serve(net, &scene);
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
+            let resolver = Resolver {
+                zone: &zone,
+                dns64: scene.prefix64[side.index()],
+            };
+            let has_ipv4 = net.topology().addresses(host).any(|own| own.is_ipv4());
+            let synthesizes = config.synthesize[side.index()] && !has_ipv4;
             let peer = Peer::new(PeerConfig {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
-                servers: servers.clone(),
+                servers: resolve(&resolver),
+                // As the host finds it out (RFC 7050).
+                synthesize: resolver.discover_prefix().filter(|_| synthesizes),
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
             });
@@ -135,31 +148,40 @@ impl Caller {
     }
 }
 
-/// Starts the service's servers, and tells how clients reach them.
-fn serve(net: &mut Internet, scene: &Scene) -> Servers {
-    let at = |net: &Internet, node| -> Vec<SocketAddr> {
-        let addresses = net.topology().addresses(node);
-        let sockets = addresses.map(|address| Endpoint::new(address, STUN_PORT).into());
-        sockets.collect()
+/// Starts the service's servers, and returns what the DNS says of them.
+fn serve(net: &mut Internet, scene: &Scene) -> Zone {
+    let mut zone = Zone::default();
+    let mut name = |net: &Internet, name, node: NodeId| {
+        for address in net.topology().addresses(node) {
+            zone.add(name, address);
+        }
     };
     net.attach(scene.stun, StunServer::new(STUN_PORT));
-    let stun = at(net, scene.stun);
-    let Some(node) = scene.turn else {
-        return Servers {
-            stun,
-            turn: Vec::new(),
-        };
+    name(net, STUN_NAME, scene.stun);
+    if let Some(node) = scene.turn {
+        let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
+        let server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
+        net.attach(node, server);
+        name(net, TURN_NAME, node);
+    }
+    zone
+}
+
+/// How a client reaches the service's servers, as its own network's DNS tells it.
+fn resolve(resolver: &Resolver<'_>) -> Servers {
+    let at = |name| {
+        let addresses = resolver.a(name).into_iter().chain(resolver.aaaa(name));
+        addresses.map(|address| SocketAddr::from(Endpoint::new(address, STUN_PORT)))
     };
-    let config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
-    let server = TurnServer::new(config).expect("a configuration of ours is fit to serve");
-    net.attach(node, server);
     let access = |server| TurnAccess {
         server,
         user: USER.to_owned(),
         password: PASSWORD.to_owned(),
     };
-    let turn = at(net, node).into_iter().map(access).collect();
-    Servers { stun, turn }
+    Servers {
+        stun: at(STUN_NAME).collect(),
+        turn: at(TURN_NAME).map(access).collect(),
+    }
 }
 
 /// Lets the call happen. Returns when both stacks had given up, if they did.
@@ -195,7 +217,7 @@ fn run(
 
 /// Whether a path of a better class may exist than the one the call connected over.
 fn could_improve(config: &CallConfig, wire: &SharedWire) -> bool {
-    let untranslated = config.neighbourhood != Neighbourhood::Apart || config.ipv6 == [true; 2];
+    let untranslated = config.neighbourhood != Neighbourhood::Apart || config.share_ipv6();
     wire.read(|wire| {
         wire.flows
             .iter()

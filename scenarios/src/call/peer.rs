@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinhole::{Datagram, Input, Io, Program, ProgramId, Time};
+use pinhole::nat64::Prefix64;
+use pinhole::{Address, Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
 use super::gathering::{Gathering, Servers, Taken};
@@ -22,6 +23,8 @@ pub struct PeerConfig {
     pub seed: u64,
     /// The servers to ask.
     pub servers: Servers,
+    /// The prefix under which it writes the other side's IPv4 candidates as IPv6 ones, if it does.
+    pub synthesize: Option<Prefix64>,
     /// Whether candidates are signaled as they are found, or all at once.
     pub trickle: bool,
     /// What a signal takes to the other side.
@@ -204,9 +207,24 @@ impl Peer {
     fn learn_candidate(&mut self, now: Time, candidate: SignaledCandidate) {
         self.note(now, Milestone::Learned(candidate));
         self.gathering.permit(now, candidate.address.ip());
+        let synthesized = self.synthesized(candidate);
         if let Some(agent) = &mut self.agent {
             agent.add_remote_candidate(now, candidate);
+            if let Some(synthesized) = synthesized {
+                agent.add_remote_candidate(now, synthesized);
+            }
         }
+    }
+
+    /// What a candidate is on this side's network, where that has only IPv6. The candidate itself
+    /// stays: a relayed address of this side's is of IPv4 and reaches it.
+    fn synthesized(&self, candidate: SignaledCandidate) -> Option<SignaledCandidate> {
+        let prefix = self.config.synthesize?;
+        let address = Address::from(candidate.address.ip());
+        (address.is_ipv4() && prefix.may_hold(address)).then(|| SignaledCandidate {
+            address: SocketAddr::new(prefix.embed(address).into(), candidate.address.port()),
+            ..candidate
+        })
     }
 
     fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {

@@ -2,6 +2,7 @@
 
 use pinhole::link::Link;
 use pinhole::nat::Hairpinning;
+use pinhole::nat64::Prefix64;
 use pinhole::topology::{AddressPlan, BuildError, Site, SiteOptions};
 use pinhole::{Internet, NodeId, Topology};
 
@@ -14,6 +15,8 @@ pub struct Scene {
     pub hosts: [NodeId; 2],
     /// A's and B's edges, from the inside out; the same where they share a network.
     pub edges: [Vec<NodeId>; 2],
+    /// The prefix that the DNS64 of A's and B's network synthesizes with, if they have one.
+    pub prefix64: [Option<Prefix64>; 2],
     /// The router in the middle.
     pub core: NodeId,
     /// The STUN server.
@@ -59,6 +62,7 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
     Ok(Scene {
         hosts: [host_a, host_b],
         edges: [edges(&a), edges(&b)],
+        prefix64: [a.prefix64(), b.prefix64()],
         core,
         stun,
         turn,

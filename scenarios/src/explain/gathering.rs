@@ -5,7 +5,7 @@ use pinhole::trace::DropReason;
 use pinhole::{Endpoint, NodeId, Time};
 
 use super::drops;
-use super::evidence::Evidence;
+use super::evidence::{self, Evidence};
 use super::message::{Message, Method};
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
@@ -115,7 +115,7 @@ fn unanswered(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
             .sent_by(side)
             .filter(|id| {
                 evidence.is_question(*id, method)
-                    && evidence.recording.packet(*id).destination == server.1
+                    && evidence::in_ipv4(evidence.recording.packet(*id).destination) == server.1
             })
             .collect();
         let lost = |id: &PacketId| evidence.life(*id).dropped();

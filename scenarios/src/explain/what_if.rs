@@ -38,6 +38,7 @@ enum Change {
     Filter(NodeId, Filtering),
     Mapping(NodeId, Mapping),
     LetUdpPass(NodeId),
+    Synthesize(Side),
     Hairpin(NodeId),
     Join(NodeId),
     OfferTurn(TurnOffer),
@@ -162,6 +163,11 @@ impl Change {
                 )
             }
             Change::LetUdpPass(node) => format!("If {} let UDP pass", name(node)),
+            Change::Synthesize(side) => format!(
+                "If {} wrote {}'s IPv4 addresses as the IPv6 ones that stand for them behind its NAT64",
+                side.name(),
+                side.other().name()
+            ),
             Change::Hairpin(node) => format!(
                 "If {} sent back in what is sent from inside to its outside (hairpinning)",
                 name(node)
@@ -184,6 +190,7 @@ impl Change {
                 (format!("one external port for all ({mapping})"), at(node))
             }
             Change::LetUdpPass(node) => ("UDP let pass".to_owned(), at(node)),
+            Change::Synthesize(side) => ("synthesized addresses".to_owned(), Some(side.name())),
             Change::Hairpin(node) => ("hairpinning".to_owned(), at(node)),
             Change::Join(node) => ("no isolation".to_owned(), at(node)),
             Change::OfferTurn(turn) => (format!("TURN over {turn}"), None),
@@ -201,7 +208,8 @@ impl Change {
                         Some(Edge::Open)
                     }
                     Edge::Firewall(_) => Some(Edge::Firewall(*filtering)),
-                    Edge::Open | Edge::UdpBlocked => None,
+                    Edge::Nat64(_) => Some(Edge::Nat64(*filtering)),
+                    Edge::Open | Edge::UdpBlocked | Edge::Clat => None,
                 })
             }
             Change::Mapping(node, mapping) => {
@@ -211,6 +219,10 @@ impl Change {
                 })
             }
             Change::LetUdpPass(node) => change_edge(evidence, config, *node, |_| Some(Edge::Open)),
+            Change::Synthesize(side) => {
+                config.synthesize[side.index()] = true;
+                Some(())
+            }
             Change::Hairpin(_) => {
                 config.hairpinning = true;
                 Some(())
@@ -310,6 +322,14 @@ fn against(evidence: &Evidence<'_>, group: &Group<'_>) -> Vec<Proposal> {
         DropReason::HairpinningOff { nat, .. } => Change::Hairpin(nat),
         DropReason::LanIsolated { node } => Change::Join(node),
         DropReason::UdpBlocked { firewall, .. } => Change::LetUdpPass(firewall),
+        DropReason::NoRoute { node, destination } if destination.is_ipv4() => {
+            let side = evidence.side(node);
+            let behind_nat64 = |side: &Side| evidence.call.scene.prefix64[side.index()].is_some();
+            match side.filter(behind_nat64) {
+                Some(side) => Change::Synthesize(side),
+                None => return Vec::new(),
+            }
+        }
         _ => return Vec::new(),
     };
     vec![Proposal::plain(change)]

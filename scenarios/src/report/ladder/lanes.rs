@@ -148,6 +148,9 @@ fn role(node: NodeId, topology: &Topology) -> String {
     if let Some((mapping, filtering)) = topology.nat_behaviour(node) {
         return format!("NAT {mapping}/{filtering}");
     }
+    if let Some(config) = topology.nat64_config(node) {
+        return format!("NAT64 eim/{}", config.filtering);
+    }
     match (topology.role(node), topology.firewall_config(node)) {
         ("firewall", Some(config)) => format!("firewall {}", config.filtering),
         ("firewall", None) => "firewall with rules".to_owned(),
