@@ -36,7 +36,7 @@ pub(super) struct CallOptions {
     /// B has IPv6 too
     #[arg(long)]
     ipv6_b: bool,
-    /// Endpoints without IPv4 write the other side's IPv4 candidates as IPv6 ones of their NAT64
+    /// Endpoints behind a NAT64 that have no IPv4 know that: they write IPv4 candidates as IPv6 ones
     #[arg(long)]
     synthesize: bool,
     /// What a signal takes from one endpoint to the other, in milliseconds

@@ -359,7 +359,9 @@ impl Life {
 impl Crossing {
     /// Whether the packet went inside here: from outside, or turned around by hairpinning.
     pub(super) fn comes_in(&self) -> bool {
-        self.inward || self.before.1 != self.after.1
+        // What goes out of one IP version into the other has another destination too.
+        let same_version = self.before.1.address.family() == self.after.1.address.family();
+        self.inward || (same_version && self.before.1 != self.after.1)
     }
 }
 

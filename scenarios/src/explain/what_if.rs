@@ -286,6 +286,11 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
             }
         }
     }
+    for side in Side::BOTH {
+        if could_synthesize(evidence, side) {
+            propose(Proposal::plain(Change::Synthesize(side)));
+        }
+    }
     for group in drops::groups(evidence) {
         if !group.is_relayed(evidence) {
             against(evidence, &group).into_iter().for_each(&mut propose);
@@ -295,6 +300,17 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
         propose(Proposal::plain(Change::OfferTurn(TurnOffer::all())));
     }
     proposals
+}
+
+/// Whether a side has only IPv6, and leaves the other side's IPv4 candidates to that.
+fn could_synthesize(evidence: &Evidence<'_>, side: Side) -> bool {
+    let call = evidence.call;
+    let mut own = evidence
+        .topology()
+        .addresses(call.scene.hosts[side.index()]);
+    call.scene.prefix64[side.index()].is_some()
+        && !call.config.synthesize[side.index()]
+        && !own.any(|address| address.is_ipv4())
 }
 
 impl Proposal {
@@ -322,14 +338,6 @@ fn against(evidence: &Evidence<'_>, group: &Group<'_>) -> Vec<Proposal> {
         DropReason::HairpinningOff { nat, .. } => Change::Hairpin(nat),
         DropReason::LanIsolated { node } => Change::Join(node),
         DropReason::UdpBlocked { firewall, .. } => Change::LetUdpPass(firewall),
-        DropReason::NoRoute { node, destination } if destination.is_ipv4() => {
-            let side = evidence.side(node);
-            let behind_nat64 = |side: &Side| evidence.call.scene.prefix64[side.index()].is_some();
-            match side.filter(behind_nat64) {
-                Some(side) => Change::Synthesize(side),
-                None => return Vec::new(),
-            }
-        }
         _ => return Vec::new(),
     };
     vec![Proposal::plain(change)]
