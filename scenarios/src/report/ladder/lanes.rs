@@ -1,5 +1,6 @@
 //! Who gets a lane, and where it stands.
 
+use pinhole::nat64::Prefix64;
 use pinhole::topology::Topology;
 use pinhole::trace::{Event, Fate, Place, Recording};
 use pinhole::{Address, NodeId};
@@ -96,6 +97,9 @@ impl Lanes {
 
     /// The lane that has this address.
     pub(super) fn owner(&self, address: Address) -> Option<usize> {
+        // On its way to a NAT64, what is sent to a lane's IPv4 address has one that stands for it.
+        let stands_for = Prefix64::well_known().extract(address);
+        let address = stands_for.unwrap_or(address);
         self.lanes
             .iter()
             .position(|lane| lane.addresses.contains(&address))
