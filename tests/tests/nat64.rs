@@ -2,7 +2,7 @@
 //! of calls from there.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -123,7 +123,8 @@ fn programs_that_know_only_ipv4_work_behind_a_clat() {
 
 #[test]
 fn icmp_errors_find_their_way_back_through_both_translators() {
-    for kind in ["nat64:eim/apdf", "464xlat:eim/apdf"] {
+    // IPv4 on the carrier's and the server's link; behind a CLAT, on the host's too.
+    for (kind, shown) in [("nat64:eim/apdf", (8, 4)), ("464xlat:eim/apdf", (12, 4))] {
         let mut world = World::new(kind);
         let server = world.address(world.server, true).unwrap();
         let to = match world.address(world.hosts[0], true) {
@@ -131,6 +132,7 @@ fn icmp_errors_find_their_way_back_through_both_translators() {
             None => Prefix64::well_known().embed(server),
         };
         let closed = SocketAddr::from(Endpoint::new(to, 9));
+        world.net.record();
         let told = Rc::new(RefCell::new(None));
         let tell = Rc::clone(&told);
         world
@@ -152,7 +154,69 @@ fn icmp_errors_find_their_way_back_through_both_translators() {
         world.net.run_for(Duration::from_secs(1)).unwrap();
         let expected = (5000, closed, IcmpErrorKind::PortUnreachable);
         assert_eq!(told.take(), Some(expected), "{kind}");
+        // A capture shows the address and ports at both ends of each link, once in the packet and
+        // once in the error's quote, in the IP version of that link.
+        let mut capture = Vec::new();
+        world.net.write_pcapng(&mut capture).unwrap();
+        let times = |address: Address| {
+            let mut bytes = match IpAddr::from(address) {
+                IpAddr::V4(v4) => v4.octets().to_vec(),
+                IpAddr::V6(v6) => v6.octets().to_vec(),
+            };
+            bytes.extend([5000u16.to_be_bytes(), 9u16.to_be_bytes()].concat());
+            let windows = capture.windows(bytes.len());
+            windows.filter(|window| *window == bytes).count()
+        };
+        let synthesized = Prefix64::well_known().embed(server);
+        // What stands for an address ends in its bytes.
+        let ipv6 = times(synthesized);
+        assert_eq!((times(server) - ipv6, ipv6), shown, "{kind}");
     }
+}
+
+#[test]
+fn one_seed_is_one_run_and_every_packet_is_accounted_for() {
+    for kinds in [
+        ["nat64:eim/apdf", "nat:eim/apdf"],
+        ["464xlat:eim/adf", "nat64:eim/eif"],
+        [
+            "nat:eim/apdf>464xlat:eim/apdf",
+            "clat>firewall:apdf>nat64:eim/adf",
+        ],
+    ] {
+        for stack in [Stack::Is, Stack::Rtc] {
+            let [a, b]: [Kind; 2] = kinds.map(|kind| kind.parse().unwrap());
+            let config = CallConfig {
+                stacks: [stack; 2],
+                synthesize: [true; 2],
+                ..CallConfig::new(a, b)
+            };
+            let run = || Caller::new().call(&config).unwrap().outcome;
+            let (first, second) = (run(), run());
+            assert_eq!(first.digest, second.digest, "{kinds:?} {stack}");
+            assert!(first.is_connected(), "{kinds:?} {stack}");
+            let counts = first.packets;
+            assert_eq!(
+                counts.sent + counts.duplicated,
+                counts.delivered + counts.dropped,
+                "{kinds:?} {stack}"
+            );
+        }
+    }
+}
+
+#[test]
+fn neighbours_kept_apart_meet_behind_their_carrier() {
+    // The access point drops what they send each other; the NAT64 sends it back in (RFC 6146 §3.8).
+    let call = "call --a nat64:eim/apdf --lan-isolated --turn off --format json";
+    let class = |more: &str| {
+        let output = pinhole(format!("{call} {more}").split_whitespace());
+        let json: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        json["path_class"].clone()
+    };
+    assert_eq!(class(""), "none");
+    assert_eq!(class("--synthesize"), "reflexive");
+    assert_eq!(class("--synthesize --stack rtc-ice"), "reflexive");
 }
 
 #[test]
