@@ -420,6 +420,29 @@ fn a_peer_with_both_families_needs_no_nat64() {
     }
 }
 
+/// A service that has IPv6 gives hosts without IPv4 less than one that hasn't: DNS64 synthesizes
+/// nothing for its names, and what its servers tell and lend is IPv6, which IPv4 peers can't use.
+/// Only an endpoint that asks by the synthesized address too gets what it needs.
+#[test]
+fn servers_with_ipv6_keep_families_apart_unless_asked_by_ipv4_too() {
+    for stack in [Stack::Is, Stack::Rtc] {
+        for (turn, synthesize, expected) in [
+            (true, false, NONE),
+            (true, true, REFLEXIVE),
+            (false, true, REFLEXIVE),
+        ] {
+            let pair = ("nat64:eim/apdf", "nat:eim/apdf");
+            let case = case(pair, turn, synthesize, expected, expected);
+            // IPv6 for A, which has it anyway, gives the servers IPv6.
+            let found = path(&case, stack, false, [true, false]);
+            assert_eq!(
+                found, expected,
+                "{stack}, TURN {turn}, synthesized {synthesize}"
+            );
+        }
+    }
+}
+
 /// What `call --explain` says, as one line.
 fn story(arguments: &str) -> String {
     let output = pinhole(format!("call --explain {arguments}").split_whitespace());

@@ -122,7 +122,7 @@ pub struct CallConfig {
     pub ipv6: [bool; 2],
     /// Whether A and B, where they have no IPv4 address, know how to do without: they write the
     /// other side's IPv4 candidates as IPv6 ones under their network's NAT64 prefix, as RFC 8305
-    /// §7.1 has it for address literals, and tell the other side what a STUN server saw of them even
+    /// §7.1 has it for address literals, ask IPv4 servers even where those have IPv6, and tell the other side what a STUN server saw of them even
     /// where their stack refuses a candidate of two IP versions.
     pub synthesize: [bool; 2],
     /// Where the two stand to each other.

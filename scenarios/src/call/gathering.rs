@@ -15,7 +15,8 @@ use crate::turn_client::{PeerData, Received, TurnClient, TurnEvent};
 /// The servers that an endpoint asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Servers {
-    /// STUN servers, at most one for each IP version.
+    /// STUN servers, at most one for each IP version, and behind a NAT64 the IPv4 one once more
+    /// under its prefix.
     pub stun: Vec<SocketAddr>,
     /// TURN servers, to be asked for a relayed address.
     pub turn: Vec<TurnAccess>,

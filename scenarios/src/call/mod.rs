@@ -24,10 +24,10 @@ pub use wire::{Flow, Leg, Route, SharedWire, Wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pinhole::nat64::{Resolver, Zone};
+use pinhole::nat64::{Prefix64, Resolver, Zone};
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
-use pinhole::{BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream};
+use pinhole::{Address, BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream};
 
 use crate::ice::Candidate;
 
@@ -116,14 +116,16 @@ impl Caller {
                 dns64: scene.prefix64[side.index()],
             };
             let has_ipv4 = net.topology().addresses(host).any(|own| own.is_ipv4());
-            let synthesizes = config.synthesize[side.index()] && !has_ipv4;
+            // As the host finds it out (RFC 7050).
+            let synthesize = resolver
+                .discover_prefix()
+                .filter(|_| config.synthesize[side.index()] && !has_ipv4);
             let peer = Peer::new(PeerConfig {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
-                servers: resolve(&resolver),
-                // As the host finds it out (RFC 7050).
-                synthesize: resolver.discover_prefix().filter(|_| synthesizes),
+                servers: resolve(&resolver, synthesize),
+                synthesize,
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
             });
@@ -167,10 +169,18 @@ fn serve(net: &mut Internet, scene: &Scene) -> Zone {
     zone
 }
 
-/// How a client reaches the service's servers, as its own network's DNS tells it.
-fn resolve(resolver: &Resolver<'_>) -> Servers {
+/// How a client reaches the service's servers, as its own network's DNS tells it. One that makes up
+/// for having no IPv4 asks servers of both families in both: what IPv6 servers tell and lend is
+/// IPv6, and of no use to peers without it.
+fn resolve(resolver: &Resolver<'_>, synthesize: Option<Prefix64>) -> Servers {
     let at = |name| {
-        let addresses = resolver.a(name).into_iter().chain(resolver.aaaa(name));
+        let (v4, mut v6) = (resolver.a(name), resolver.aaaa(name));
+        if let Some(prefix) = synthesize {
+            let mut synthesized: Vec<Address> = v4.iter().map(|a| prefix.embed(*a)).collect();
+            synthesized.retain(|address| !v6.contains(address));
+            v6.extend(synthesized);
+        }
+        let addresses = v4.into_iter().chain(v6);
         addresses.map(|address| SocketAddr::from(Endpoint::new(address, STUN_PORT)))
     };
     let access = |server| TurnAccess {

@@ -70,7 +70,7 @@ impl<M: Middlebox> Bench<M> {
     }
 
     fn wait(&mut self, time: Duration) {
-        self.now = self.now + time;
+        self.now += time;
     }
 }
 

@@ -423,6 +423,9 @@ impl Topology {
             if let Some((mapping, filtering)) = self.nat_behaviour(node) {
                 let _ = write!(label, "\n{mapping}/{filtering}");
             }
+            if let Some(config) = self.nat64_config(node) {
+                let _ = write!(label, "\nNAT64 eim/{}", config.filtering);
+            }
             for address in self.addresses(node) {
                 let _ = write!(label, "\n{address}");
             }
