@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pinhole::Time;
+use pinhole::nat64::Prefix64;
 use stun_types::attribute::{ErrorCode, XorMappedAddress};
 use stun_types::message::{Message, MessageClass, MessageHeader, TransactionId};
 use turn_client_proto::api::{
@@ -181,9 +182,14 @@ enum Wanted {
     Channel(SocketAddr),
 }
 
+/// Whether a server that is reached at this address is on IPv4.
+pub(crate) fn lends_ipv4(server: SocketAddr) -> bool {
+    server.is_ipv4() || Prefix64::well_known().contains(server.ip().into())
+}
+
 impl TurnClient {
-    /// Starts to allocate an address on `server`, of the family of the server's own address. The
-    /// first request waits in [`poll_transmit`](TurnClient::poll_transmit).
+    /// Starts to allocate an address on `server`, of the family of the server's own address; behind
+    /// a NAT64, where `server` stands for an IPv4 address, that is IPv4. The first request waits in [`poll_transmit`](TurnClient::poll_transmit).
     pub fn new(
         local: SocketAddr,
         server: SocketAddr,
@@ -219,7 +225,7 @@ impl TurnClient {
         // Its own default waits 8 ms for an answer to the last request, not 16 times 500 ms.
         let Retransmission { rto, count, last } = Retransmission::default();
         config.set_request_retransmits(rto, Duration::MAX, count, rto * last);
-        if server.is_ipv6() {
+        if !lends_ipv4(server) {
             config.set_address_family(AddressFamily::IPV6);
         }
         config

@@ -66,12 +66,14 @@ impl Address {
     }
 
     /// Whether the address means something only inside its own network: RFC 1918, the shared
-    /// carrier space of RFC 6598, unique local IPv6 (RFC 4193) and link-local addresses.
+    /// carrier space of RFC 6598, the IPv4 side of a CLAT (RFC 7335), unique local IPv6 (RFC 4193)
+    /// and link-local addresses.
     pub fn is_private(self) -> bool {
         match IpAddr::from(self) {
             IpAddr::V4(v4) => {
-                let [a, b, ..] = v4.octets();
-                v4.is_private() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
+                let [a, b, c, d] = v4.octets();
+                let clat = (a, b, c, d & 0xf8) == (192, 0, 0, 0);
+                v4.is_private() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64) || clat
             }
             IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
         }
@@ -274,6 +276,14 @@ impl Prefix {
         }
     }
 
+    /// An IPv4 block, for constants; host bits must be zero.
+    pub(crate) const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Self {
+        Prefix {
+            base: Address::v4(a, b, c, d),
+            packed_length: 96 + length,
+        }
+    }
+
     /// Whether `address` lies in this block.
     pub fn contains(self, address: Address) -> bool {
         address.bits() & mask(self.packed_length) == self.base.bits()
@@ -383,6 +393,8 @@ mod tests {
             ("100.127.255.254", true),
             ("100.128.0.1", false),
             ("172.16.0.1", true),
+            ("192.0.0.7", true),
+            ("192.0.0.8", false),
             ("203.0.113.9", false),
             ("fd12::1", true),
             ("2001:db8::1", false),

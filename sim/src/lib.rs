@@ -41,6 +41,7 @@
 //! | [`internet`] | a plan at work: attach programs, let time pass, let things go wrong |
 //! | [`host`] | interfaces, UDP sockets, TCP, sans-IO [programs](Program) |
 //! | [`nat`] | RFC 4787: mapping, filtering, ports, lifetimes, hairpinning |
+//! | [`nat64`] | between IPv6 and IPv4: NAT64, DNS64, 464XLAT |
 //! | [`firewall`] | ordered rules, stateful pinholes |
 //! | [`middlebox`] | the one point at which NATs, firewalls and your own devices are attached |
 //! | [`link`] | delay, jitter, rate and queue, loss, duplication, MTU; access links by name |
@@ -62,6 +63,7 @@ pub mod internet;
 pub mod link;
 pub mod middlebox;
 pub mod nat;
+pub mod nat64;
 pub mod packet;
 pub mod server;
 mod sketch;

@@ -92,7 +92,10 @@ impl Sketch {
         // The outermost NAT's address is the one that is seen outside.
         let mut outside_in = site.edges().iter().rev();
         let seen = outside_in
-            .find(|edge| self.topology.nat_config(**edge).is_some())
+            .find(|edge| {
+                let topology = &self.topology;
+                topology.nat_config(**edge).is_some() || topology.nat64_config(**edge).is_some()
+            })
             .copied()
             .unwrap_or(host);
         let address = self.topology.addresses(seen).next();
@@ -155,6 +158,9 @@ mod tests {
         // A carrier NAT outside a home NAT, and a firewall outside of that.
         let deep = world.host("deep", "nat:eim/apdf>nat:eim/eif>firewall:adf");
         assert_eq!(world.public(deep, 1).to_string(), "203.0.113.3:1");
+        // Inside of a NAT64 there is only IPv6.
+        let mobile = world.host("mobile", "464xlat:eim/apdf");
+        assert_eq!(world.public(mobile, 1).to_string(), "203.0.113.4:1");
         let net = world.build(1);
         assert_eq!(net.address(open).to_string(), "203.0.113.1");
         assert_eq!(net.address(walled).to_string(), "203.0.113.2");

@@ -248,6 +248,7 @@ fn discovery_finds_what_each_network_is() {
                 assert_eq!(world.mapping(), Some(mapping), "{kind}");
                 assert_eq!(world.filtering(), filtering, "{kind}");
             }
+            Edge::Nat64(_) | Edge::Clat => unreachable!("no default kind is IPv6-only"),
             Edge::UdpBlocked | Edge::Tcp443Only => {
                 let port = world.fresh_port();
                 assert_eq!(world.ask(Question::new(port, world.primary)), None);

@@ -128,6 +128,11 @@ pub struct CallConfig {
     pub stacks: [Stack; 2],
     /// Whether A and B have an IPv6 address beside their IPv4 one.
     pub ipv6: [bool; 2],
+    /// Whether A and B, where they have no IPv4 address, know how to do without: they write the
+    /// other side's IPv4 candidates as IPv6 ones under their network's NAT64 prefix, as RFC 8305
+    /// §7.1 has it for address literals, ask IPv4 servers even where those have IPv6, and tell the other side what a STUN server saw of them even
+    /// where their stack refuses a candidate of two IP versions.
+    pub synthesize: [bool; 2],
     /// Where the two stand to each other.
     pub neighbourhood: Neighbourhood,
     /// What the service offers when no direct way is found.
@@ -163,6 +168,7 @@ impl CallConfig {
             kinds: [a, b],
             stacks: [Stack::Is; 2],
             ipv6: [false; 2],
+            synthesize: [false; 2],
             neighbourhood: Neighbourhood::Apart,
             turn: TurnOffer::all(),
             delay: Duration::from_millis(20),
@@ -176,6 +182,12 @@ impl CallConfig {
             until: Time::from_millis(45_000),
             seed: 1,
         }
+    }
+
+    /// Whether both endpoints have an IPv6 address, and so a way that nothing translates.
+    pub fn share_ipv6(&self) -> bool {
+        let has = |side: usize| self.ipv6[side] || self.kinds[side].is_behind_nat64();
+        has(0) && has(1)
     }
 }
 

@@ -21,7 +21,9 @@ use pinhole::{Address, Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
 use super::config::TurnTransport;
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
-use crate::turn_client::{PeerData, Received, StreamEnd, TurnClient, TurnEvent, TurnStream};
+use crate::turn_client::{
+    PeerData, Received, StreamEnd, TurnClient, TurnEvent, TurnStream, lends_ipv4,
+};
 
 /// How long a way to a TURN server may be silent before the next is tried too: the time after which
 /// a first request over UDP is repeated (RFC 8489 §6.2.1).
@@ -30,7 +32,8 @@ pub const PATIENCE: Duration = Duration::from_millis(500);
 /// The servers that an endpoint asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Servers {
-    /// STUN servers, at most one for each IP version.
+    /// STUN servers, at most one for each IP version, and behind a NAT64 the IPv4 one once more
+    /// under its prefix.
     pub stun: Vec<SocketAddr>,
     /// Ways to TURN servers, to be asked for a relayed address: of those to one address, the
     /// first is tried first.
@@ -591,7 +594,7 @@ impl Relay {
 
     /// A relay reaches addresses of its own family only.
     fn permit(&mut self, now: Time, peer: IpAddr) {
-        if peer.is_ipv4() == self.access.server.is_ipv4() {
+        if peer.is_ipv4() == lends_ipv4(self.access.server) {
             match &mut self.way {
                 Way::Datagrams { client, .. } => client.permit(peer, now),
                 Way::Stream { client, .. } => client.permit(peer, now),

@@ -28,9 +28,10 @@ pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pinhole::nat64::{Prefix64, Resolver, Zone};
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::BuildError;
-use pinhole::{BudgetExceeded, Endpoint, Internet, ProgramId, Stream, Time};
+use pinhole::{Address, BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream, Time};
 
 use crate::ice::Candidate;
 use crate::tls::{SERVER_NAME, TlsServer};
@@ -41,6 +42,9 @@ pub const STUN_PORT: u16 = 3478;
 /// Where the TURN server listens for TLS: the web's port, which every network lets out. RFC 8656 §6
 /// has 5349.
 pub const TLS_PORT: u16 = 443;
+/// What the service's servers are called in the DNS.
+const STUN_NAME: &str = "stun.pinhole.example";
+const TURN_NAME: &str = "turn.pinhole.example";
 
 /// The long-term credentials of the service's TURN server (RFC 8489 §9.2).
 const REALM: &str = "pinhole.example";
@@ -126,14 +130,24 @@ impl Caller {
             SharedWire::between(a, b)
         };
         net.observe(wire.clone());
-        let servers = serve(net, &scene, &config.turn);
+        let zone = serve(net, &scene, &config.turn);
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
+            let resolver = Resolver {
+                zone: &zone,
+                dns64: scene.prefix64[side.index()],
+            };
+            let has_ipv4 = net.topology().addresses(host).any(|own| own.is_ipv4());
+            // As the host finds it out (RFC 7050).
+            let synthesize = resolver
+                .discover_prefix()
+                .filter(|_| config.synthesize[side.index()] && !has_ipv4);
             let peer = Peer::new(PeerConfig {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
-                servers: servers.clone(),
+                servers: resolve(&resolver, synthesize, &config.turn),
+                synthesize,
                 trickle: config.trickle,
                 signaling_delay: config.signaling_delay,
                 wire: wire.clone(),
@@ -165,20 +179,18 @@ impl Caller {
     }
 }
 
-/// Starts the service's servers, and tells how clients reach them.
-fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
-    let at = |net: &Internet, node| -> Vec<SocketAddr> {
-        let addresses = net.topology().addresses(node);
-        let sockets = addresses.map(|address| Endpoint::new(address, STUN_PORT).into());
-        sockets.collect()
+/// Starts the service's servers, and returns what the DNS says of them.
+fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Zone {
+    let mut zone = Zone::default();
+    let mut name = |net: &Internet, name, node: NodeId| {
+        for address in net.topology().addresses(node) {
+            zone.add(name, address);
+        }
     };
     net.attach_service(scene.stun, || StunServer::new(STUN_PORT));
-    let stun = at(net, scene.stun);
+    name(net, STUN_NAME, scene.stun);
     let Some(node) = scene.turn else {
-        return Servers {
-            stun,
-            turn: Vec::new(),
-        };
+        return zone;
     };
     let mut config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
     let offers = |transport| offer.transports().contains(&transport);
@@ -194,29 +206,41 @@ fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Servers {
             server
         }
     });
-    let addresses: Vec<_> = net.topology().addresses(node).collect();
-    let access = |transport: TurnTransport| {
-        addresses.iter().map(move |address| {
-            let port = match transport {
-                TurnTransport::Udp | TurnTransport::Tcp => STUN_PORT,
-                TurnTransport::Tls => TLS_PORT,
-            };
-            TurnAccess {
-                transport,
-                server: Endpoint::new(*address, port).into(),
-                name: SERVER_NAME.to_owned(),
-                user: USER.to_owned(),
-                password: PASSWORD.to_owned(),
-            }
+    name(net, TURN_NAME, node);
+    zone
+}
+
+/// How a client reaches the service's servers, as its own network's DNS tells it. One that makes up
+/// for having no IPv4 asks servers of both families in both: what IPv6 servers tell and lend is
+/// IPv6, and of no use to peers without it.
+fn resolve(resolver: &Resolver<'_>, synthesize: Option<Prefix64>, offer: &TurnOffer) -> Servers {
+    let at = |name, port| {
+        let (v4, mut v6) = (resolver.a(name), resolver.aaaa(name));
+        if let Some(prefix) = synthesize {
+            let mut synthesized: Vec<Address> = v4.iter().map(|a| prefix.embed(*a)).collect();
+            synthesized.retain(|address| !v6.contains(address));
+            v6.extend(synthesized);
+        }
+        let addresses = v4.into_iter().chain(v6);
+        addresses.map(move |address| SocketAddr::from(Endpoint::new(address, port)))
+    };
+    let ways = |transport: TurnTransport| {
+        let port = match transport {
+            TurnTransport::Udp | TurnTransport::Tcp => STUN_PORT,
+            TurnTransport::Tls => TLS_PORT,
+        };
+        at(TURN_NAME, port).map(move |server| TurnAccess {
+            transport,
+            server,
+            name: SERVER_NAME.to_owned(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
         })
     };
-    let turn = offer
-        .transports()
-        .iter()
-        .copied()
-        .flat_map(access)
-        .collect();
-    Servers { stun, turn }
+    Servers {
+        stun: at(STUN_NAME, STUN_PORT).collect(),
+        turn: offer.transports().iter().copied().flat_map(ways).collect(),
+    }
 }
 
 /// Lets the call happen.
@@ -299,7 +323,7 @@ struct Ended {
 
 /// Whether a path of a better class may exist than the one the call connected over.
 fn could_improve(config: &CallConfig, wire: &SharedWire) -> bool {
-    let untranslated = config.neighbourhood != Neighbourhood::Apart || config.ipv6 == [true; 2];
+    let untranslated = config.neighbourhood != Neighbourhood::Apart || config.share_ipv6();
     wire.read(|wire| {
         wire.flows
             .iter()

@@ -1,9 +1,10 @@
 //! What came of a call, as the wire shows it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pinhole::Time;
+use pinhole::nat64::Prefix64;
 use pinhole::trace::{Counts, Digest};
 
 use super::config::TurnTransport;
@@ -259,6 +260,12 @@ fn types(flow: &Flow, sender: &[Candidate], receiver: &[Candidate]) -> Option<Pa
 /// What kind of candidate this address of a side's is: one that it gathered, or one that only its
 /// peer has seen.
 fn kind_of(address: SocketAddr, gathered: &[Candidate]) -> CandidateType {
+    // A host behind a NAT64 knows an IPv4 address by the IPv6 one that stands for it.
+    let stands_for = Prefix64::well_known().extract(address.ip().into());
+    let address = SocketAddr::new(
+        stands_for.map_or(address.ip(), IpAddr::from),
+        address.port(),
+    );
     let mut same = gathered
         .iter()
         .filter(|candidate| candidate.address == address);

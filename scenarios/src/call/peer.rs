@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pinhole::nat64::Prefix64;
 use pinhole::{Address, Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
@@ -11,7 +12,9 @@ use super::fault::RestartPolicy;
 use super::gathering::{Gathering, Servers, Taken, TurnConnection};
 use super::signaling::{Description, Signal};
 use super::wire::SharedWire;
-use crate::ice::{Candidate, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
+use crate::ice::{
+    Candidate, CandidateType, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack,
+};
 
 /// What an endpoint is told.
 #[derive(Clone, Debug)]
@@ -24,6 +27,9 @@ pub struct PeerConfig {
     pub seed: u64,
     /// The servers to ask.
     pub servers: Servers,
+    /// The prefix of its NAT64, if it has no IPv4 and makes up for that: it writes the other side's
+    /// IPv4 candidates as IPv6 ones, and tells the other side its own that are IPv4.
+    pub synthesize: Option<Prefix64>,
     /// Whether candidates are signaled as they are found, or all at once.
     pub trickle: bool,
     /// What a signal takes to the other side.
@@ -212,7 +218,9 @@ impl Peer {
         let Some(agent) = &mut self.agent else { return };
         while let Some(candidate) = self.gathering.poll_candidate() {
             self.milestones.push((now, Milestone::Gathered(candidate)));
-            let Some(signaled) = agent.add_local_candidate(now, candidate) else {
+            let signaled = agent.add_local_candidate(now, candidate);
+            let in_its_place = || told_for_the_agent(&self.config, candidate);
+            let Some(signaled) = signaled.or_else(in_its_place) else {
                 continue;
             };
             if self.described {
@@ -376,9 +384,24 @@ impl Peer {
     fn learn_candidate(&mut self, now: Time, candidate: SignaledCandidate) {
         self.note(now, Milestone::Learned(candidate));
         self.gathering.permit(now, candidate.address.ip());
+        let synthesized = self.synthesized(candidate);
         if let Some(agent) = &mut self.agent {
             agent.add_remote_candidate(now, candidate);
+            if let Some(synthesized) = synthesized {
+                agent.add_remote_candidate(now, synthesized);
+            }
         }
+    }
+
+    /// What a candidate is on this side's network, where that has only IPv6. The candidate itself
+    /// stays: a relayed address of this side's is of IPv4 and reaches it.
+    fn synthesized(&self, candidate: SignaledCandidate) -> Option<SignaledCandidate> {
+        let prefix = self.config.synthesize?;
+        let address = Address::from(candidate.address.ip());
+        (address.is_ipv4() && prefix.may_hold(address)).then(|| SignaledCandidate {
+            address: SocketAddr::new(prefix.embed(address).into(), candidate.address.port()),
+            ..candidate
+        })
     }
 
     fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {
@@ -520,6 +543,26 @@ impl Peer {
             }
         }
     }
+}
+
+/// The priority of a server-reflexive candidate of a host with one address (RFC 8445 §5.1.2.1).
+const REFLEXIVE_PRIORITY: u32 = (100 << 24) | (65_535 << 8) | 255;
+
+/// What an endpoint that knows of its NAT64 tells the other side although its agent has no use for
+/// it: where a NAT64 sends what comes to that address. No agent sends from a reflexive candidate
+/// (RFC 8445 §6.1.2.4), so it need not know one to be reached there.
+fn told_for_the_agent(config: &PeerConfig, candidate: Candidate) -> Option<SignaledCandidate> {
+    let Candidate {
+        kind,
+        address,
+        base,
+    } = candidate;
+    let behind_nat64 = config.synthesize.is_some() && address.is_ipv4() && base.is_ipv6();
+    (behind_nat64 && kind == CandidateType::ServerReflexive).then_some(SignaledCandidate {
+        kind,
+        address,
+        priority: REFLEXIVE_PRIORITY,
+    })
 }
 
 fn post(config: &PeerConfig, other: Option<ProgramId>, io: &mut Io<'_>, signal: Signal) {

@@ -2,6 +2,7 @@
 
 use pinhole::link::Link;
 use pinhole::nat::Hairpinning;
+use pinhole::nat64::Prefix64;
 use pinhole::topology::{AddressPlan, BuildError, Site, SiteOptions};
 use pinhole::{Internet, NodeId, Topology};
 
@@ -16,6 +17,8 @@ pub struct Scene {
     pub edges: [Vec<NodeId>; 2],
     /// The edges of the networks that A and B may roam to, from the inside out.
     pub roams_to: [Vec<NodeId>; 2],
+    /// The prefix that the DNS64 of A's and B's network synthesizes with, if they have one.
+    pub prefix64: [Option<Prefix64>; 2],
     /// The router in the middle.
     pub core: NodeId,
     /// The STUN server.
@@ -73,6 +76,7 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
         hosts: [host_a, host_b],
         edges: [edges(&a), edges(&b)],
         roams_to,
+        prefix64: [a.prefix64(), b.prefix64()],
         core,
         stun,
         turn,

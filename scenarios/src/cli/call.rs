@@ -95,6 +95,10 @@ fn config(args: &CallArgs, seed: u64) -> Result<CallConfig, Failure> {
         );
         return Err(message.into());
     }
+    if neighbourhood != Neighbourhood::Apart && args.options.names_one_side_ipv6() {
+        let message = "on one local network both endpoints have IPv6 or neither; use --ipv6";
+        return Err(message.into());
+    }
     let config = args.options.config([args.a.clone(), b], seed);
     Ok(CallConfig {
         neighbourhood,

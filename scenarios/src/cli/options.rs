@@ -27,6 +27,18 @@ pub(super) struct CallOptions {
     /// One way between any two edges, in milliseconds
     #[arg(long, default_value = "20", value_name = "MS", value_parser = milliseconds)]
     delay_ms: Duration,
+    /// Both endpoints have IPv6 too, which every edge forwards untranslated behind a stateful filter
+    #[arg(long)]
+    ipv6: bool,
+    /// A has IPv6 too
+    #[arg(long)]
+    ipv6_a: bool,
+    /// B has IPv6 too
+    #[arg(long)]
+    ipv6_b: bool,
+    /// Endpoints behind a NAT64 that have no IPv4 know that: they write IPv4 candidates as IPv6 ones
+    #[arg(long)]
+    synthesize: bool,
     /// What a signal takes from one endpoint to the other, in milliseconds
     #[arg(long, default_value = "50", value_name = "MS", value_parser = milliseconds)]
     signaling_delay_ms: Duration,
@@ -45,11 +57,18 @@ pub(super) struct CallOptions {
 }
 
 impl CallOptions {
+    /// Whether IPv6 is asked for on one side only.
+    pub(super) fn names_one_side_ipv6(&self) -> bool {
+        self.ipv6_a != self.ipv6_b && !self.ipv6
+    }
+
     /// A call with these options, between two kinds of network.
     pub(super) fn config(&self, [a, b]: [Kind; 2], seed: u64) -> CallConfig {
         let stack = |side: Option<Stack>| side.unwrap_or(self.stack);
         CallConfig {
             stacks: [stack(self.stack_a), stack(self.stack_b)],
+            ipv6: [self.ipv6 || self.ipv6_a, self.ipv6 || self.ipv6_b],
+            synthesize: [self.synthesize; 2],
             turn: self.turn.clone(),
             delay: self.delay_ms,
             signaling_delay: self.signaling_delay_ms,

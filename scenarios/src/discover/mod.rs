@@ -17,6 +17,10 @@
 //! repeated request would spoil what is measured, the whole experiment is repeated instead, as
 //! often.
 //!
+//! **Behind a NAT64** the client has only IPv6, and reaches the server by the addresses that its
+//! network's DNS64 synthesizes. What the server tells is IPv4, and so is all that is concluded and
+//! logged, but for the client's own sockets.
+//!
 //! What it doesn't do: fragments (RFC 5780 §3.5), TCP, detection of devices that rewrite addresses
 //! in payloads (§3.6).
 
@@ -218,7 +222,10 @@ pub fn discover(
     let mut net = plan.build(seed)?;
     let primary = Endpoint::new(net.address(server), PORTS[0]);
     net.attach(server, StunServer::with_discovery(PORTS[0], PORTS[1]));
-    discover_from(&mut net, host, primary.into(), options.longest)
+    let has_ipv4 = net.topology().addresses(host).any(|own| own.is_ipv4());
+    let through = home.prefix64().filter(|_| !has_ipv4);
+    let session = Session::begin(&mut net, host, primary.into(), through);
+    conclude(session, options.longest)
 }
 
 /// Discovers what lies between `host` and the RFC 5780 server at `server`, in an internet as it
@@ -234,7 +241,10 @@ pub fn discover_from(
     server: SocketAddr,
     longest: Duration,
 ) -> Result<Discovery, DiscoverError> {
-    let mut session = Session::begin(net, host, server);
+    conclude(Session::begin(net, host, server, None), longest)
+}
+
+fn conclude(mut session: Session<'_>, longest: Duration) -> Result<Discovery, DiscoverError> {
     let device = match behaviour::find(&mut session)? {
         None => None,
         Some(behaviour) => Some(Device {

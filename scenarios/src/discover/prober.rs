@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use pinhole::host::BindError;
-use pinhole::{Endpoint, Family, Input, Io, Program, Time};
+use pinhole::nat64::Prefix64;
+use pinhole::{Address, Endpoint, Input, Io, Program, Time};
 
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
 
@@ -34,8 +35,9 @@ pub(super) enum Came {
 }
 
 /// The program on the client's host.
-#[derive(Default)]
 pub(super) struct Prober {
+    /// The prefix under which IPv4 lies, where the host has only IPv6.
+    through: Option<Prefix64>,
     asking: Option<Asking>,
 }
 
@@ -50,10 +52,21 @@ struct Asking {
 }
 
 impl Prober {
-    /// Opens a socket that nothing was sent from before, on the host's first address of a family;
-    /// `None` if the host has none.
-    pub(super) fn open(family: Family, io: &mut Io<'_>) -> Result<Option<SocketAddr>, BindError> {
-        let Some(address) = io.address(family) else {
+    pub(super) fn new(through: Option<Prefix64>) -> Self {
+        Prober {
+            through,
+            asking: None,
+        }
+    }
+
+    /// Opens a socket that nothing was sent from before, on the host's first address that can reach
+    /// the server; `None` if the host has none.
+    pub(super) fn open(
+        &self,
+        server: Address,
+        io: &mut Io<'_>,
+    ) -> Result<Option<SocketAddr>, BindError> {
+        let Some(address) = io.address(on_the_network(self.through, server).family()) else {
             return Ok(None);
         };
         let any_port = Endpoint::new(address, 0).into();
@@ -107,7 +120,9 @@ impl Prober {
             return io.wake_at(None);
         }
         if let Some(request) = asking.transaction.poll_transmit() {
-            io.send(asking.local, asking.to, request);
+            let address = on_the_network(self.through, asking.to.ip().into());
+            let to = SocketAddr::new(address.into(), asking.to.port());
+            io.send(asking.local, to, request);
             asking.sent.clear();
             asking.sent.extend_from_slice(request);
         }
@@ -115,14 +130,27 @@ impl Prober {
     }
 }
 
+/// An address as packets have it on the host's network.
+fn on_the_network(through: Option<Prefix64>, address: Address) -> Address {
+    through.map_or(address, |prefix| prefix.embed(address))
+}
+
 impl Program for Prober {
     fn handle_input(&mut self, now: Time, input: Input<'_>, io: &mut Io<'_>) {
+        let through = self.through;
+        // As the server knows itself.
+        let known_as = |remote: SocketAddr| {
+            let stands_for = through.and_then(|prefix| prefix.extract(remote.ip().into()));
+            stands_for.map_or(remote, |address| {
+                SocketAddr::new(address.into(), remote.port())
+            })
+        };
         let Some(asking) = &mut self.asking else {
             return;
         };
         match input {
             Input::Datagram(datagram) => {
-                let (on, from) = (datagram.local, datagram.remote);
+                let (on, from) = (datagram.local, known_as(datagram.remote));
                 if asking.transaction.handle_datagram(from, datagram.payload) {
                     let outcome = asking.transaction.outcome();
                     let outcome = outcome.expect("a transaction that was answered is over");
@@ -134,7 +162,7 @@ impl Program for Prober {
                 }
             }
             Input::Unreachable { local, remote, .. }
-                if (local, remote) == (asking.local, asking.to) =>
+                if (local, known_as(remote)) == (asking.local, asking.to) =>
             {
                 asking.transaction.handle_unreachable();
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pinhole::nat64::Prefix64;
 use pinhole::{Address, Internet, NodeId, ProgramId, Time};
 
 use super::DiscoverError;
@@ -73,8 +74,14 @@ pub(super) struct Told {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn begin(net: &'a mut Internet, host: NodeId, server: SocketAddr) -> Self {
-        let prober = net.attach(host, Prober::default());
+    /// `through` is the NAT64's prefix, where that is the way to the server.
+    pub(super) fn begin(
+        net: &'a mut Internet,
+        host: NodeId,
+        server: SocketAddr,
+        through: Option<Prefix64>,
+    ) -> Self {
+        let prober = net.attach(host, Prober::new(through));
         Session {
             net,
             host,
@@ -105,8 +112,8 @@ impl<'a> Session<'a> {
     /// Opens a socket that nothing was sent from before: what the device remembers of it is what
     /// the test does (RFC 5780 §4.1).
     pub(super) fn socket(&mut self) -> Result<SocketAddr, DiscoverError> {
-        let family = Address::from(self.server.ip()).family();
-        let open = |_: &mut Prober, io: &mut pinhole::Io<'_>| Prober::open(family, io);
+        let server = Address::from(self.server.ip());
+        let open = |prober: &mut Prober, io: &mut pinhole::Io<'_>| prober.open(server, io);
         match self.net.act(self.prober, open) {
             Ok(Some(socket)) => Ok(socket),
             Ok(None) | Err(_) => Err(DiscoverError::NoSocket {

@@ -1,9 +1,9 @@
 //! Who is where: the hosts, their gateways and what those do, the servers.
 
-use pinhole::internet::Fault;
 use pinhole::firewall::{Rule, Rules};
+use pinhole::internet::Fault;
 use pinhole::topology::Device;
-use pinhole::{Address, Family, NodeId};
+use pinhole::{Address, Family, Mapping, NodeId};
 
 use super::evidence::Evidence;
 use super::story::{Chapter, Sentence};
@@ -131,6 +131,8 @@ fn behaviour(evidence: &Evidence<'_>, node: NodeId) -> Does {
     let noun = match devices {
         [] => "plain router",
         [Device::Nat(_), ..] => "NAT",
+        [Device::Nat64(_), ..] => "NAT64",
+        [Device::Clat(_), ..] => "CLAT",
         [Device::Firewall(_) | Device::Rules(_), ..] => "firewall",
         [Device::Custom(_), ..] => "device of its owner's own",
     };
@@ -139,6 +141,18 @@ fn behaviour(evidence: &Evidence<'_>, node: NodeId) -> Does {
             " Mapping: {}. Filtering: {}.",
             words::mapping(config.mapping),
             words::filtering(config.filtering)
+        ),
+        Device::Nat64(config) => format!(
+            " Inside there is only IPv6: the IPv4 internet lies under {}, where its DNS64 places \
+             whatever has no IPv6 address. Mapping: {}. Filtering: {}.",
+            config.prefix,
+            words::mapping(Mapping::EndpointIndependent),
+            words::filtering(config.filtering)
+        ),
+        Device::Clat(config) => format!(
+            " It gives its hosts IPv4 and sends that on as IPv6: its hosts' own addresses under {}, \
+             others' under {}.",
+            config.source, config.destination
         ),
         Device::Firewall(config) => {
             let guarded = match config.family {

@@ -205,6 +205,19 @@ impl Group<'_> {
         let what = self.what();
         let at = |node| evidence.name(node);
         match self.reason {
+            DropReason::NoRoute { node, destination } if evidence.side(node).is_some() => {
+                let version = if destination.is_ipv4() {
+                    "IPv4"
+                } else {
+                    "IPv6"
+                };
+                let (first, rest) = what.split_at(1);
+                let first = first.to_uppercase();
+                let name = at(node);
+                format!(
+                    "{first}{rest} never leave {name}: it has no {version} address to send from."
+                )
+            }
             DropReason::NoRoute { node, .. } => {
                 let private = self
                     .journeys

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pinhole::nat::FilterMemory;
+use pinhole::nat64::Prefix64;
 use pinhole::packet::PacketId;
 use pinhole::topology::Device;
 use pinhole::trace::{DropReason, Event, Fate, Recording};
@@ -191,6 +192,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn is_relay(&self, endpoint: Endpoint) -> bool {
         let addresses = |node| self.topology().addresses(node);
         let mut turn = self.call.scene.turn.into_iter().flat_map(addresses);
+        let endpoint = in_ipv4(endpoint);
         turn.any(|address| address == endpoint.address)
     }
 
@@ -209,6 +211,7 @@ impl<'a> Evidence<'a> {
         let devices = self.topology().devices(crossing.gateway);
         let filter = devices.iter().find_map(|device| match device {
             Device::Nat(config) if translated => Some(config.filtering),
+            Device::Nat64(config) if translated => Some(config.filtering),
             Device::Firewall(config) if config.family.is_none_or(|only| only == family) => {
                 Some(config.filtering)
             }
@@ -245,7 +248,13 @@ impl<'a> Evidence<'a> {
         inward
             .filter_map(|crossing| {
                 let filtering = self.filter_at(crossing)?;
-                let (remote, internal) = crossing.after;
+                let internal = crossing.after.1;
+                // As the outside knows it; hairpinned, it has an outside from here on.
+                let remote = if crossing.inward {
+                    crossing.before.0
+                } else {
+                    crossing.after.0
+                };
                 let external = crossing.before.1;
                 let opening =
                     self.pinholes(crossing.gateway, internal, external)
@@ -326,6 +335,12 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// What an endpoint under the NAT64's prefix stands for; any other stays what it is.
+pub(super) fn in_ipv4(endpoint: Endpoint) -> Endpoint {
+    let address = Prefix64::well_known().extract(endpoint.address);
+    Endpoint::new(address.unwrap_or(endpoint.address), endpoint.port)
+}
+
 impl Life {
     pub(super) fn is_delivered_to(&self, host: NodeId) -> bool {
         self.end
@@ -344,7 +359,9 @@ impl Life {
 impl Crossing {
     /// Whether the packet went inside here: from outside, or turned around by hairpinning.
     pub(super) fn comes_in(&self) -> bool {
-        self.inward || self.before.1 != self.after.1
+        // What goes out of one IP version into the other has another destination too.
+        let same_version = self.before.1.address.family() == self.after.1.address.family();
+        self.inward || (same_version && self.before.1 != self.after.1)
     }
 }
 

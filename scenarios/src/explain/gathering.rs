@@ -5,7 +5,7 @@ use pinhole::trace::DropReason;
 use pinhole::{Endpoint, NodeId, TcpEnd, Time};
 
 use super::drops;
-use super::evidence::Evidence;
+use super::evidence::{self, Evidence};
 use super::message::{Message, Method};
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
@@ -88,6 +88,7 @@ fn around(
                 seen.address
             )
         };
+        text += &untold(evidence, side, seen).unwrap_or_default();
     }
     if let Some((question, answer)) = asked(Method::Allocate)
         && let Message::Stun(granted) = &evidence.life(answer).message
@@ -100,6 +101,29 @@ fn around(
         text += &format!(" The TURN server lends it {} ({term}).", relay.address);
     }
     Sentence::at(time, text, proof)
+}
+
+/// That the other side never learns of a candidate, because it is of another IP version than the
+/// socket it belongs to.
+fn untold(evidence: &Evidence<'_>, side: Side, seen: Candidate) -> Option<String> {
+    let call = evidence.call;
+    let other = side.other();
+    let mut milestones = call
+        .net
+        .program::<Peer>(call.peers[other.index()])
+        .milestones()
+        .iter();
+    let is_told = milestones.any(|(_, milestone)| {
+        matches!(milestone, Milestone::Learned(candidate) if candidate.address == seen.address)
+    });
+    (!is_told && seen.address.is_ipv4() != seen.base.is_ipv4()).then(|| {
+        format!(
+            " {} is never told: the stack `{}` takes no candidate of another IP version than its \
+             socket.",
+            other.name(),
+            call.config.stacks[side.index()]
+        )
+    })
 }
 
 /// The NATs that translated a packet on its way out.
@@ -185,7 +209,7 @@ fn unanswered(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
             .sent_by(side)
             .filter(|id| {
                 evidence.is_question(*id, method)
-                    && evidence.recording.packet(*id).destination == server.1
+                    && evidence::in_ipv4(evidence.recording.packet(*id).destination) == server.1
             })
             .collect();
         let lost = |id: &PacketId| evidence.life(*id).dropped();

@@ -38,6 +38,7 @@ enum Change {
     Filter(NodeId, Filtering),
     Mapping(NodeId, Mapping),
     LetUdpPass(NodeId),
+    Synthesize(Side),
     Hairpin(NodeId),
     Join(NodeId),
     OfferTurn(TurnOffer),
@@ -162,6 +163,11 @@ impl Change {
                 )
             }
             Change::LetUdpPass(node) => format!("If {} let UDP pass", name(node)),
+            Change::Synthesize(side) => format!(
+                "If {} wrote {}'s IPv4 addresses as the IPv6 ones that stand for them behind its NAT64",
+                side.name(),
+                side.other().name()
+            ),
             Change::Hairpin(node) => format!(
                 "If {} sent back in what is sent from inside to its outside (hairpinning)",
                 name(node)
@@ -184,6 +190,7 @@ impl Change {
                 (format!("one external port for all ({mapping})"), at(node))
             }
             Change::LetUdpPass(node) => ("UDP let pass".to_owned(), at(node)),
+            Change::Synthesize(side) => ("synthesized addresses".to_owned(), Some(side.name())),
             Change::Hairpin(node) => ("hairpinning".to_owned(), at(node)),
             Change::Join(node) => ("no isolation".to_owned(), at(node)),
             Change::OfferTurn(turn) => (format!("TURN over {turn}"), None),
@@ -201,7 +208,8 @@ impl Change {
                         Some(Edge::Open)
                     }
                     Edge::Firewall(_) => Some(Edge::Firewall(*filtering)),
-                    Edge::Open | Edge::UdpBlocked | Edge::Tcp443Only => None,
+                    Edge::Nat64(_) => Some(Edge::Nat64(*filtering)),
+                    Edge::Open | Edge::UdpBlocked | Edge::Tcp443Only | Edge::Clat => None,
                 })
             }
             Change::Mapping(node, mapping) => {
@@ -211,6 +219,10 @@ impl Change {
                 })
             }
             Change::LetUdpPass(node) => change_edge(evidence, config, *node, |_| Some(Edge::Open)),
+            Change::Synthesize(side) => {
+                config.synthesize[side.index()] = true;
+                Some(())
+            }
             Change::Hairpin(_) => {
                 config.hairpinning = true;
                 Some(())
@@ -274,6 +286,11 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
             }
         }
     }
+    for side in Side::BOTH {
+        if could_synthesize(evidence, side) {
+            propose(Proposal::plain(Change::Synthesize(side)));
+        }
+    }
     for group in drops::groups(evidence) {
         if !group.is_relayed(evidence) {
             against(evidence, &group).into_iter().for_each(&mut propose);
@@ -291,6 +308,17 @@ fn proposals(evidence: &Evidence<'_>) -> Vec<Proposal> {
         }
     }
     proposals
+}
+
+/// Whether a side has only IPv6, and leaves the other side's IPv4 candidates to that.
+fn could_synthesize(evidence: &Evidence<'_>, side: Side) -> bool {
+    let call = evidence.call;
+    let mut own = evidence
+        .topology()
+        .addresses(call.scene.hosts[side.index()]);
+    call.scene.prefix64[side.index()].is_some()
+        && !call.config.synthesize[side.index()]
+        && !own.any(|address| address.is_ipv4())
 }
 
 impl Proposal {

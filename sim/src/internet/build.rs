@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::id::{LinkId, NodeId};
 use crate::link::Lane;
 use crate::nat::Nat;
+use crate::nat64::{Clat, Nat64};
 use crate::topology::{
     BuildError, Device, LinkPlan, NodeKind, RouteTable, Topology, compute_routes,
 };
@@ -151,6 +152,11 @@ impl DeviceAtWork {
             Device::Nat(config) => {
                 DeviceAtWork::Nat(Box::new(Nat::new(config.clone(), external.iter().copied())))
             }
+            Device::Nat64(config) => {
+                let nat64 = Nat64::new(config.clone(), external.iter().copied());
+                DeviceAtWork::Nat64(Box::new(nat64))
+            }
+            Device::Clat(config) => DeviceAtWork::Clat(Clat::new(*config)),
             Device::Firewall(config) => DeviceAtWork::Firewall(Firewall::new(*config)),
             Device::Rules(rules) => DeviceAtWork::Rules(RulesAtWork::new(rules.clone())),
             Device::Custom(make) => DeviceAtWork::Custom(make()),
@@ -266,6 +272,7 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
             });
         }
     };
+    let external = &plan.graph[EdgeIndex::new(outside.index())].addresses;
     for device in devices {
         let config = match device {
             Device::Nat(config) => config,
@@ -276,9 +283,22 @@ fn refuse_node(plan: &Topology, node: NodeId, links: Uplinks) -> Result<(), Buil
                     .map_err(|error| BuildError::Rules { firewall, error })?;
                 continue;
             }
+            Device::Nat64(_) if external.iter().any(|own| own.is_ipv4()) => continue,
+            Device::Nat64(_) => {
+                return Err(BuildError::NothingToTranslateTo {
+                    translator: name(),
+                    needs: "IPv4 address",
+                });
+            }
+            Device::Clat(clat) if external.iter().any(|own| clat.source.contains(*own)) => continue,
+            Device::Clat(_) => {
+                return Err(BuildError::NothingToTranslateTo {
+                    translator: name(),
+                    needs: "IPv6 address under its source prefix",
+                });
+            }
             Device::Firewall(_) | Device::Custom(_) => continue,
         };
-        let external = &plan.graph[EdgeIndex::new(outside.index())].addresses;
         if external.is_empty() {
             return Err(BuildError::NoExternalAddress { nat: name() });
         }

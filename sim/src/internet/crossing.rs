@@ -234,6 +234,11 @@ impl Crossing<'_> {
             return verdict;
         }
         let (packet, by, internal) = (&*self.packet, self.node, source);
+        // As the outside knows it: a NAT64 has put it into IPv4.
+        let remote = match verdict {
+            Verdict::Forward(_) => packet.destination,
+            _ => destination,
+        };
         let (passage, external) = match verdict {
             Verdict::Forward(passage) | Verdict::Hairpin(passage) => (passage, packet.source),
             Verdict::Refuse {
@@ -254,7 +259,7 @@ impl Crossing<'_> {
                 by,
                 internal,
                 external,
-                remote: destination,
+                remote,
             };
             self.trace.event(self.now, packet, event);
         }

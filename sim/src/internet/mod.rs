@@ -43,6 +43,7 @@ use crate::id::{DirectionId, NodeId};
 use crate::link::Lane;
 use crate::middlebox::{Middlebox, Request, Surroundings, Verdict, Way};
 use crate::nat::Nat;
+use crate::nat64::{Binding, Clat, Nat64};
 use crate::packet::{Packet, PacketArena, PacketId, Slot};
 use crate::time::Time;
 use crate::topology::{BuildError, RouteTable, Topology};
@@ -198,6 +199,8 @@ struct Held {
 enum DeviceAtWork {
     /// Boxed, for it is large.
     Nat(Box<Nat>),
+    Nat64(Box<Nat64>),
+    Clat(Clat),
     Firewall(Firewall),
     Rules(RulesAtWork),
     Custom(Box<dyn Middlebox>),
@@ -208,6 +211,8 @@ impl Middlebox for DeviceAtWork {
     fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
         match self {
             DeviceAtWork::Nat(nat) => nat.outbound(packet, around),
+            DeviceAtWork::Nat64(nat64) => nat64.outbound(packet, around),
+            DeviceAtWork::Clat(clat) => clat.outbound(packet, around),
             DeviceAtWork::Firewall(firewall) => firewall.outbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.outbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.outbound(packet, around),
@@ -218,6 +223,8 @@ impl Middlebox for DeviceAtWork {
     fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Verdict {
         match self {
             DeviceAtWork::Nat(nat) => nat.inbound(packet, around),
+            DeviceAtWork::Nat64(nat64) => nat64.inbound(packet, around),
+            DeviceAtWork::Clat(clat) => clat.inbound(packet, around),
             DeviceAtWork::Firewall(firewall) => firewall.inbound(packet, around),
             DeviceAtWork::Rules(rules) => rules.inbound(packet, around),
             DeviceAtWork::Custom(custom) => custom.inbound(packet, around),
@@ -227,6 +234,8 @@ impl Middlebox for DeviceAtWork {
     fn wake(&mut self, around: &mut Surroundings<'_>) {
         match self {
             DeviceAtWork::Nat(nat) => nat.wake(around),
+            DeviceAtWork::Nat64(nat64) => nat64.wake(around),
+            DeviceAtWork::Clat(clat) => clat.wake(around),
             DeviceAtWork::Firewall(firewall) => firewall.wake(around),
             DeviceAtWork::Rules(rules) => rules.wake(around),
             DeviceAtWork::Custom(custom) => custom.wake(around),
@@ -237,6 +246,8 @@ impl Middlebox for DeviceAtWork {
     fn poll_request(&mut self) -> Option<Request> {
         match self {
             DeviceAtWork::Nat(nat) => nat.poll_request(),
+            DeviceAtWork::Nat64(nat64) => nat64.poll_request(),
+            DeviceAtWork::Clat(clat) => clat.poll_request(),
             DeviceAtWork::Firewall(firewall) => firewall.poll_request(),
             DeviceAtWork::Rules(rules) => rules.poll_request(),
             DeviceAtWork::Custom(custom) => custom.poll_request(),
@@ -357,6 +368,21 @@ impl Internet {
             DeviceAtWork::Nat(nat) => Some(&**nat),
             _ => None,
         })
+    }
+
+    /// The bindings of the NAT64 in a gateway that are alive now; none if it has no NAT64.
+    pub fn nat64_bindings(&mut self, gateway: NodeId) -> Vec<Binding> {
+        let now = self.now;
+        let Node::Gateway(gateway) = &mut self.nodes[gateway.index()] else {
+            return Vec::new();
+        };
+        let devices = gateway.devices.iter_mut();
+        let mut nat64s = devices.filter_map(|device| match device {
+            DeviceAtWork::Nat64(nat64) => Some(nat64),
+            _ => None,
+        });
+        let nat64 = nat64s.next();
+        nat64.map_or(Vec::new(), |nat64| nat64.bindings(now).copied().collect())
     }
 
     /// Runs a program on a host. It gets [`Input::Start`](crate::Input::Start) at the current time,

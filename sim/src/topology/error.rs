@@ -52,6 +52,14 @@ pub enum BuildError {
         /// The NAT.
         nat: String,
     },
+    /// A translator between IPv6 and IPv4 has no address in the IP version of its outside.
+    #[error("{translator:?} has no {needs}: name one where it is connected to its outside")]
+    NothingToTranslateTo {
+        /// The NAT64 or CLAT.
+        translator: String,
+        /// What it needs.
+        needs: &'static str,
+    },
     /// A NAT has no port to give out.
     #[error("NAT {nat:?} has an empty port range ({start} to {end})")]
     EmptyPortRange {

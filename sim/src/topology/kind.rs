@@ -20,9 +20,17 @@ pub enum Edge {
     /// Public addresses behind a firewall that lets the inside open TCP connections to port 443,
     /// and nothing else cross. `tcp-443-only`.
     Tcp443Only,
+    /// A network with IPv6 only behind a NAT64 with DNS64, as mobile carriers have it; IPv6 passes
+    /// untranslated behind a stateful filter. `nat64:eim/F`; `nat64` alone is `nat64:eim/eif`.
+    Nat64(Filtering),
+    /// The subscriber's half of 464XLAT (RFC 6877): hosts have a private IPv4 address beside their
+    /// IPv6 one. `clat`, which needs a NAT64 outside of it.
+    Clat,
 }
 
 /// A network's kind: its edges, from the inside out.
+///
+/// `464xlat:eim/F` is a CLAT behind a NAT64, `clat>nat64:eim/F`.
 ///
 /// ```
 /// use pinhole::topology::Kind;
@@ -40,8 +48,22 @@ const MOST_EDGES: usize = 8;
 
 impl Kind {
     /// A kind with one edge.
+    ///
+    /// # Panics
+    ///
+    /// The edge is a CLAT, which is none without a NAT64.
     pub fn of(edge: Edge) -> Self {
-        Kind(vec![edge])
+        Kind::sound(vec![edge])
+    }
+
+    /// # Panics
+    ///
+    /// The edges can't stand in this order.
+    fn sound(edges: Vec<Edge>) -> Self {
+        if let Err(error) = refuse_misplaced(&edges) {
+            panic!("{error}");
+        }
+        Kind(edges)
     }
 
     /// The edges, from the inside out. Never empty.
@@ -53,11 +75,11 @@ impl Kind {
     ///
     /// # Panics
     ///
-    /// The kind has no such place.
+    /// The kind has no such place, or the edge can't stand there.
     pub fn with_edge(&self, place: usize, edge: Edge) -> Self {
         let mut edges = self.0.clone();
         edges[place] = edge;
-        Kind(edges)
+        Kind::sound(edges)
     }
 
     /// The thirteen kinds of a default matrix: `open`, two firewalls, the nine NATs,
@@ -83,7 +105,14 @@ impl Kind {
 
     /// Whether a host behind these edges has a private address.
     pub fn translates(&self) -> bool {
-        self.0.iter().any(|edge| matches!(edge, Edge::Nat(..)))
+        self.0
+            .iter()
+            .any(|edge| matches!(edge, Edge::Nat(..) | Edge::Clat))
+    }
+
+    /// Whether a NAT64 is all that leads into IPv4. Hosts of such a network have IPv6 addresses.
+    pub fn is_behind_nat64(&self) -> bool {
+        self.0.iter().any(|edge| matches!(edge, Edge::Nat64(_)))
     }
 
     /// Whether UDP crosses every edge.
@@ -98,12 +127,21 @@ pub enum ParseKindError {
     /// No edge is called that.
     #[error(
         "no kind of network is called {text:?}; there are open, firewall:adf, firewall:apdf, \
-         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked and \
-         tcp-443-only; several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
+         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked, tcp-443-only, nat64:eim/F \
+         (a NAT64 maps endpoint-independently) and 464xlat:eim/F, which is clat>nat64:eim/F; \
+         several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
     )]
     Unknown {
         /// The edge that nobody knows.
         text: String,
+    },
+    /// An edge that can't stand where it stands.
+    #[error("{edge} can't stand there: {why}")]
+    Misplaced {
+        /// The edge.
+        edge: Edge,
+        /// What would be right.
+        why: &'static str,
     },
     /// Too many edges in a row.
     #[error("{count} edges in a row are more than the {MOST_EDGES} that a kind may have")]
@@ -121,6 +159,12 @@ impl FromStr for Edge {
             None if text == "open" => Some(Edge::Open),
             None if text == "udp-blocked" => Some(Edge::UdpBlocked),
             None if text == "tcp-443-only" => Some(Edge::Tcp443Only),
+            None if text == "clat" => Some(Edge::Clat),
+            None if text == "nat64" => Some(Edge::Nat64(Filtering::EndpointIndependent)),
+            Some(("nat64", behaviour)) => match behaviour.split_once('/')? {
+                ("eim", filtering) => Some(Edge::Nat64(filtering.parse().ok()?)),
+                _ => None,
+            },
             Some(("firewall", filtering)) => match filtering.parse().ok()? {
                 // A firewall that lets everything in is `open`, and is called so.
                 Filtering::EndpointIndependent => None,
@@ -142,15 +186,61 @@ impl FromStr for Kind {
     type Err = ParseKindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let edges: Vec<Edge> = text
-            .split('>')
-            .map(|edge| edge.trim().parse())
-            .collect::<Result<_, _>>()?;
+        let mut edges: Vec<Edge> = Vec::new();
+        for edge in text.split('>').map(str::trim) {
+            match edge.strip_prefix("464xlat") {
+                None => edges.push(edge.parse()?),
+                Some(behaviour) => {
+                    let nat64 = format!("nat64{behaviour}").parse();
+                    let unknown = ParseKindError::Unknown {
+                        text: edge.to_owned(),
+                    };
+                    edges.extend([Edge::Clat, nat64.map_err(|_| unknown)?]);
+                }
+            }
+        }
         if edges.len() > MOST_EDGES {
             return Err(ParseKindError::TooMany { count: edges.len() });
         }
+        refuse_misplaced(&edges)?;
         Ok(Kind(edges))
     }
+}
+
+/// Refuses edges that lead nowhere: what has only IPv4 on the inside of what has only IPv6, and the
+/// other way round.
+fn refuse_misplaced(edges: &[Edge]) -> Result<(), ParseKindError> {
+    // From the outside in, whether IPv4 goes in as it came; what doesn't is to be translated back.
+    let mut has_ipv4 = true;
+    for edge in edges.iter().rev().copied() {
+        let why = match edge {
+            Edge::Nat(..) if !has_ipv4 => {
+                "inside of a nat64 there is no IPv4 to translate; put a clat between them"
+            }
+            Edge::Nat64(_)
+                if edges
+                    .iter()
+                    .filter(|edge| matches!(edge, Edge::Nat64(_)))
+                    .count()
+                    > 1 =>
+            {
+                "one nat64 is on the way into IPv4, not several"
+            }
+            Edge::Clat if has_ipv4 => {
+                "a clat needs a nat64 outside of it, as in clat>nat64:eim/eif"
+            }
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(ParseKindError::Misplaced { edge, why });
+        }
+        has_ipv4 = match edge {
+            Edge::Nat64(_) => false,
+            Edge::Clat => true,
+            _ => has_ipv4,
+        };
+    }
+    Ok(())
 }
 
 impl fmt::Display for Edge {
@@ -161,6 +251,8 @@ impl fmt::Display for Edge {
             Edge::Nat(mapping, filtering) => write!(f, "nat:{mapping}/{filtering}"),
             Edge::UdpBlocked => f.write_str("udp-blocked"),
             Edge::Tcp443Only => f.write_str("tcp-443-only"),
+            Edge::Nat64(filtering) => write!(f, "nat64:eim/{filtering}"),
+            Edge::Clat => f.write_str("clat"),
         }
     }
 }
@@ -168,10 +260,20 @@ impl fmt::Display for Edge {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, edge) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str(">")?;
+            let inner = place.checked_sub(1).map(|inner| self.0[inner]);
+            match (inner, edge) {
+                // The rest of "464xlat".
+                (Some(Edge::Clat), Edge::Nat64(filtering)) => write!(f, ":eim/{filtering}")?,
+                _ => {
+                    if place > 0 {
+                        f.write_str(">")?;
+                    }
+                    match (edge, self.0.get(place + 1)) {
+                        (Edge::Clat, Some(Edge::Nat64(_))) => f.write_str("464xlat")?,
+                        _ => edge.fmt(f)?,
+                    }
+                }
             }
-            edge.fmt(f)?;
         }
         Ok(())
     }
@@ -194,6 +296,48 @@ mod tests {
     }
 
     #[test]
+    fn networks_without_ipv4_are_read_as_they_are_written() {
+        for (text, written) in [
+            ("nat64", "nat64:eim/eif"),
+            ("nat64:eim/apdf", "nat64:eim/apdf"),
+            ("464xlat", "464xlat:eim/eif"),
+            ("clat>nat64:eim/adf", "464xlat:eim/adf"),
+            (
+                "nat:eim/apdf>464xlat:eim/apdf>open",
+                "nat:eim/apdf>464xlat:eim/apdf>open",
+            ),
+            (
+                "clat > firewall:adf > nat64",
+                "clat>firewall:adf>nat64:eim/eif",
+            ),
+        ] {
+            let kind: Kind = text.parse().unwrap();
+            assert_eq!(kind.to_string(), written);
+            assert_eq!(written.parse(), Ok(kind));
+        }
+    }
+
+    #[test]
+    fn edges_that_lead_nowhere_are_refused() {
+        for (text, hint) in [
+            ("clat", "needs a nat64 outside"),
+            ("nat64>clat", "needs a nat64 outside"),
+            ("clat>464xlat", "needs a nat64 outside"),
+            ("nat:eim/eif>nat64", "put a clat between"),
+            ("nat64>nat64", "not several"),
+        ] {
+            let error = text.parse::<Kind>().unwrap_err().to_string();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "needs a nat64 outside")]
+    fn a_clat_alone_is_no_kind() {
+        Kind::of(Edge::Clat);
+    }
+
+    #[test]
     fn what_nobody_knows_is_refused_with_what_there_is() {
         for text in [
             "",
@@ -204,6 +348,10 @@ mod tests {
             "open>",
             "Open",
             "nat:eim/apdf>cone",
+            "nat64:apdm/apdf",
+            "nat64:eim",
+            "464xlat:",
+            "464xlatter",
         ] {
             let error = text.parse::<Kind>().unwrap_err().to_string();
             assert!(error.contains("nat:M/F"), "{text}: {error}");

@@ -36,12 +36,17 @@ use crate::id::{DirectionId, LinkId, NodeId};
 use crate::link::{Conditions, Link};
 use crate::middlebox::Middlebox;
 use crate::nat::NatConfig;
+use crate::nat64::{ClatConfig, Nat64Config};
 
 /// A middlebox as it is planned: every build makes a fresh one.
 #[derive(Clone)]
 pub enum Device {
     /// A NAT, with the gateway's external addresses.
     Nat(NatConfig),
+    /// A NAT64, with the gateway's external IPv4 addresses.
+    Nat64(Nat64Config),
+    /// The subscriber's side of 464XLAT.
+    Clat(ClatConfig),
     /// A stateful firewall.
     Firewall(FirewallConfig),
     /// Stateless rules.
@@ -159,6 +164,22 @@ impl Topology {
     pub fn firewall(&mut self, name: impl Into<String>, config: FirewallConfig) -> NodeId {
         let node = self.gateway(name);
         self.install(node, Device::Firewall(config));
+        node
+    }
+
+    /// Adds a gateway with a NAT64. Its external IPv4 addresses are those of its outside link; its
+    /// inside may have IPv6 addresses only.
+    pub fn nat64(&mut self, name: impl Into<String>, config: Nat64Config) -> NodeId {
+        let node = self.gateway(name);
+        self.install(node, Device::Nat64(config));
+        node
+    }
+
+    /// Adds a gateway with a CLAT. On its outside link it needs, in IPv6, the address of each IPv4
+    /// host on its inside.
+    pub fn clat(&mut self, name: impl Into<String>, config: ClatConfig) -> NodeId {
+        let node = self.gateway(name);
+        self.install(node, Device::Clat(config));
         node
     }
 
@@ -288,6 +309,12 @@ impl Topology {
         )
     }
 
+    /// Gives a link's inner node one more address on it.
+    fn give(&mut self, link: LinkId, address: Address) {
+        let link = petgraph::graph::EdgeIndex::new(link.index());
+        self.graph[link].addresses.push(address);
+    }
+
     /// Bounds what a run may spend.
     pub fn budget(&mut self, budget: Budget) {
         self.budget = budget;
@@ -330,6 +357,16 @@ impl Topology {
                     .any(|device| matches!(device, Device::Nat(_)))
                 {
                     "NAT"
+                } else if devices
+                    .iter()
+                    .any(|device| matches!(device, Device::Nat64(_)))
+                {
+                    "NAT64"
+                } else if devices
+                    .iter()
+                    .any(|device| matches!(device, Device::Clat(_)))
+                {
+                    "CLAT"
                 } else if devices.is_empty() {
                     "router"
                 } else {
@@ -357,6 +394,14 @@ impl Topology {
     pub fn nat_config(&self, node: NodeId) -> Option<&NatConfig> {
         self.devices(node).iter().find_map(|device| match device {
             Device::Nat(config) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// What a gateway's NAT64 is told to do, if it has one.
+    pub fn nat64_config(&self, node: NodeId) -> Option<&Nat64Config> {
+        self.devices(node).iter().find_map(|device| match device {
+            Device::Nat64(config) => Some(config),
             _ => None,
         })
     }
@@ -404,6 +449,9 @@ impl Topology {
             let mut label = self.name(node).to_owned();
             if let Some((mapping, filtering)) = self.nat_behaviour(node) {
                 let _ = write!(label, "\n{mapping}/{filtering}");
+            }
+            if let Some(config) = self.nat64_config(node) {
+                let _ = write!(label, "\nNAT64 eim/{}", config.filtering);
             }
             for address in self.addresses(node) {
                 let _ = write!(label, "\n{address}");

@@ -29,6 +29,9 @@ impl Names for Topology {
         if let Some((mapping, filtering)) = self.nat_behaviour(node) {
             let _ = write!(about, " {mapping}/{filtering}");
         }
+        if let Some(config) = self.nat64_config(node) {
+            let _ = write!(about, " eim/{}", config.filtering);
+        }
         if is_inner {
             let link = &self.graph[petgraph::graph::EdgeIndex::new(link.index())];
             for address in &link.addresses {

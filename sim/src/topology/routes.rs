@@ -167,12 +167,16 @@ impl Realms {
                     NodeKind::Host => return None,
                     NodeKind::Router { .. } => false,
                     NodeKind::Gateway { devices, .. } => {
-                        devices
-                            .iter()
-                            .any(|device| matches!(device, Device::Nat(_)))
-                            && plan
-                                .addresses(node)
+                        let has_external = || {
+                            plan.addresses(node)
                                 .any(|address| address.family() == family)
+                        };
+                        devices.iter().any(|device| match device {
+                            Device::Nat(_) => has_external(),
+                            // Only IPv6 goes on as it came.
+                            Device::Nat64(_) | Device::Clat(_) => family == Family::V4,
+                            _ => false,
+                        })
                     }
                 };
                 let inside = graph.add_node(node);

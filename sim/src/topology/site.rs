@@ -8,6 +8,7 @@ use crate::firewall::{FirewallConfig, Rules};
 use crate::id::{LinkId, NodeId};
 use crate::link::Link;
 use crate::nat::{FilterMemory, Hairpinning, NatConfig};
+use crate::nat64::{ClatConfig, Nat64Config, Prefix64};
 
 /// What a site has beyond its kind.
 #[derive(Clone, Debug)]
@@ -26,7 +27,8 @@ pub struct SiteOptions {
     /// share a block: real ones do.
     pub home: Option<Prefix>,
     /// Whether hosts have an IPv6 address too, which every edge forwards untranslated behind a
-    /// stateful filter (RFC 6092); an edge that blocks UDP blocks it there too.
+    /// stateful filter (RFC 6092); an edge that blocks UDP blocks it there too. Behind a NAT64 they
+    /// have it whatever this says.
     pub ipv6: bool,
 }
 
@@ -53,9 +55,10 @@ pub struct Site {
     edges: Vec<NodeId>,
     access: LinkId,
     lan: Link,
-    block: Prefix,
+    inside: Space,
     block_v6: Option<Prefix>,
     hosts: u64,
+    prefix64: Option<Prefix64>,
 }
 
 /// The first host of a block gets its second address: the first is the router's by custom.
@@ -74,7 +77,9 @@ impl Topology {
         plan: &mut AddressPlan,
     ) -> Site {
         let edges = kind.edges();
-        let block_v6 = options.ipv6.then(|| plan.site_v6());
+        let ipv6 = options.ipv6 || kind.is_behind_nat64();
+        let block_v6 = ipv6.then(|| plan.site_v6());
+        let mut prefix64 = None;
         // From the outside in: what an edge's outer side lives in is known when its turn comes.
         let mut outer = core;
         let mut space = Space::Public;
@@ -88,8 +93,22 @@ impl Topology {
                 options.lan
             };
             let mut addresses = Vec::new();
+            let mut clat = None;
+            if let Edge::Nat64(_) = edge {
+                addresses.extend(self.take(&mut space, plan));
+                prefix64 = Some(Prefix64::well_known());
+                space = Space::Ipv6Only;
+            }
+            if let Edge::Clat = edge {
+                let source = Prefix::new(plan.site_v6().base(), 96);
+                let source = Prefix64::try_from(source).expect("the plan's blocks end in zeros");
+                self.subnet(node, CLAT_INSIDE);
+                // Its own address, by the custom that the first one is the router's.
+                addresses.push(source.embed(nth_host(CLAT_INSIDE, 0)));
+                clat = Some(source);
+            }
             if let Edge::Nat(..) = edge {
-                addresses.push(space.take(plan));
+                addresses.extend(self.take(&mut space, plan));
                 let innermost_nat = !edges[..place]
                     .iter()
                     .any(|edge| matches!(edge, Edge::Nat(..)));
@@ -101,10 +120,17 @@ impl Topology {
                 self.subnet(node, block);
                 space = Space::Block(block, 0);
             }
-            for device in devices(*edge, options) {
+            for device in devices(*edge, options, clat) {
                 self.install(node, device);
             }
             let uplink = self.connect(node, outer, link, &addresses);
+            if let Some(source) = clat {
+                space = Space::Clat {
+                    source,
+                    uplink,
+                    taken: 0,
+                };
+            }
             access.get_or_insert(uplink);
             outer = node;
             nodes.push(node);
@@ -113,19 +139,15 @@ impl Topology {
         if options.isolated {
             self.isolate(nodes[0]);
         }
-        let block = match space {
-            Space::Block(block, _) => block,
-            // Public hosts behind open edges and firewalls: addresses one by one.
-            Space::Public => Prefix::ANY,
-        };
         Site {
             name: name.to_owned(),
             access: access.expect("a kind has at least one edge"),
             edges: nodes,
             lan: options.lan,
-            block,
+            inside: space,
             block_v6,
             hosts: 0,
+            prefix64,
         }
     }
 
@@ -136,7 +158,7 @@ impl Topology {
         name: impl Into<String>,
         plan: &mut AddressPlan,
     ) -> NodeId {
-        let addresses = site.next_addresses(plan);
+        let addresses = self.next_addresses(site, plan);
         let host = self.host(name);
         self.connect(host, site.edges[0], site.lan, &addresses);
         host
@@ -148,8 +170,42 @@ impl Topology {
     ///
     /// `host` is no host.
     pub fn standby_at(&mut self, site: &mut Site, host: NodeId, plan: &mut AddressPlan) -> LinkId {
-        let addresses = site.next_addresses(plan);
+        let addresses = self.next_addresses(site, plan);
         self.standby(host, site.edges[0], site.lan, &addresses)
+    }
+
+    /// The addresses of a site's next host.
+    fn next_addresses(&mut self, site: &mut Site, plan: &mut AddressPlan) -> Vec<Address> {
+        let mut addresses = Vec::with_capacity(2);
+        addresses.extend(self.take(&mut site.inside, plan));
+        addresses.extend(site.block_v6.map(|block| nth_host(block, site.hosts)));
+        site.hosts += 1;
+        addresses
+    }
+
+    /// The next IPv4 address of a space, if it has any.
+    fn take(&mut self, space: &mut Space, plan: &mut AddressPlan) -> Option<Address> {
+        match space {
+            Space::Public => Some(plan.edge()),
+            Space::Block(block, taken) => {
+                *taken += 1;
+                Some(nth_host(*block, *taken - 1))
+            }
+            Space::Clat {
+                source,
+                uplink,
+                taken,
+            } => {
+                let address = nth_host(CLAT_INSIDE, *taken);
+                // The first one's way back is there already.
+                if *taken > 0 {
+                    self.give(*uplink, source.embed(address));
+                }
+                *taken += 1;
+                Some(address)
+            }
+            Space::Ipv6Only => None,
+        }
     }
 
     /// Adds a server called `name` on the inside of `core`, with this many public IPv4 addresses
@@ -175,19 +231,6 @@ impl Topology {
 }
 
 impl Site {
-    /// The addresses of the next host.
-    fn next_addresses(&mut self, plan: &mut AddressPlan) -> Vec<Address> {
-        let mut addresses = Vec::with_capacity(2);
-        addresses.push(if self.block == Prefix::ANY {
-            plan.edge()
-        } else {
-            nth_host(self.block, self.hosts)
-        });
-        addresses.extend(self.block_v6.map(|block| nth_host(block, self.hosts)));
-        self.hosts += 1;
-        addresses
-    }
-
     /// The site's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -202,25 +245,33 @@ impl Site {
     pub fn access(&self) -> LinkId {
         self.access
     }
-}
 
-/// The space that the outside of the next edge inward lives in.
-enum Space {
-    Public,
-    Block(Prefix, u64),
-}
-
-impl Space {
-    fn take(&mut self, plan: &mut AddressPlan) -> Address {
-        match self {
-            Space::Public => plan.edge(),
-            Space::Block(block, taken) => {
-                *taken += 1;
-                nth_host(*block, *taken - 1)
-            }
-        }
+    /// The prefix under which the IPv4 internet lies for the site's hosts, which is what its DNS64
+    /// synthesizes with; `None` where the site has no NAT64.
+    pub fn prefix64(&self) -> Option<Prefix64> {
+        self.prefix64
     }
 }
+
+/// The IPv4 space that the outside of the next edge inward lives in, or the site's hosts.
+#[derive(Clone, Debug)]
+enum Space {
+    /// Public: behind open edges and firewalls, addresses one by one.
+    Public,
+    /// A block, and how many of its addresses are taken.
+    Block(Prefix, u64),
+    /// Inside of a CLAT: each address has one in IPv6, on the CLAT's outside.
+    Clat {
+        source: Prefix64,
+        uplink: LinkId,
+        taken: u64,
+    },
+    /// Nobody has an IPv4 address.
+    Ipv6Only,
+}
+
+/// What hosts behind a CLAT have (RFC 7335): room for six.
+const CLAT_INSIDE: Prefix = Prefix::v4([192, 0, 0, 0], 29);
 
 fn nth_host(block: Prefix, n: u64) -> Address {
     block
@@ -228,7 +279,8 @@ fn nth_host(block: Prefix, n: u64) -> Address {
         .expect("a site has as many hosts as its block has addresses")
 }
 
-fn devices(edge: Edge, options: &SiteOptions) -> Vec<Device> {
+/// `clat` is where the edge's hosts lie in IPv6, if it is a CLAT.
+fn devices(edge: Edge, options: &SiteOptions, clat: Option<Prefix64>) -> Vec<Device> {
     let mut devices = match edge {
         Edge::Open => Vec::new(),
         Edge::Firewall(filtering) => return vec![Device::Firewall(FirewallConfig::new(filtering))],
@@ -239,8 +291,19 @@ fn devices(edge: Edge, options: &SiteOptions) -> Vec<Device> {
             filter_memory: options.filter_memory,
             ..NatConfig::new(mapping, filtering)
         })],
+        Edge::Nat64(filtering) => vec![Device::Nat64(Nat64Config::new(filtering))],
+        Edge::Clat => clat
+            .map(|source| {
+                let destination = Prefix64::well_known();
+                Device::Clat(ClatConfig {
+                    source,
+                    destination,
+                })
+            })
+            .into_iter()
+            .collect(),
     };
-    if options.ipv6 && matches!(edge, Edge::Nat(..)) {
+    if matches!(edge, Edge::Nat64(_)) || (options.ipv6 && matches!(edge, Edge::Nat(..))) {
         // RFC 6092 §3.2: endpoint-independent filtering would do; what routers ship is this.
         let filter = FirewallConfig::new(Filtering::AddressAndPortDependent);
         devices.push(Device::Firewall(FirewallConfig {
@@ -256,6 +319,8 @@ fn edge_name(site: &str, edges: &[Edge], place: usize) -> String {
         Edge::Open => "router",
         Edge::Firewall(_) | Edge::UdpBlocked | Edge::Tcp443Only => "firewall",
         Edge::Nat(..) => "nat",
+        Edge::Nat64(_) => "nat64",
+        Edge::Clat => "clat",
     };
     let mine = word(&edges[place]);
     let before = edges[..place]

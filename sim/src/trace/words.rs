@@ -161,10 +161,13 @@ impl DropReason {
                 format!("the {limit} bytes for fragments of incomplete packets are taken"),
             ),
             DropReason::Malformed { node: who, why } => by(who, format!("malformed: {why}")),
-            DropReason::NotTranslatable { nat, destination } => by(
+            DropReason::NotTranslatable { nat, destination } if destination.is_ipv4() => by(
                 nat,
-                format!("{destination} stands for no address of the other IP version"),
+                format!("{destination} is private, and no IPv6 address stands for it"),
             ),
+            DropReason::NotTranslatable { nat, destination } => {
+                by(nat, format!("{destination} stands for no IPv4 address"))
+            }
             DropReason::Custom { node: who, why } => by(who, (*why).to_owned()),
         }
     }

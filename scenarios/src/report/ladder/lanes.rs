@@ -1,5 +1,6 @@
 //! Who gets a lane, and where it stands.
 
+use pinhole::nat64::Prefix64;
 use pinhole::topology::Topology;
 use pinhole::trace::{Event, Fate, Place, Recording};
 use pinhole::{Address, NodeId};
@@ -98,6 +99,9 @@ impl Lanes {
 
     /// The lane that has this address.
     pub(super) fn owner(&self, address: Address) -> Option<usize> {
+        // On its way to a NAT64, what is sent to a lane's IPv4 address has one that stands for it.
+        let stands_for = Prefix64::well_known().extract(address);
+        let address = stands_for.unwrap_or(address);
         self.lanes
             .iter()
             .position(|lane| lane.addresses.contains(&address))
@@ -149,6 +153,9 @@ fn name(node: NodeId, scene: &Scene, topology: &Topology) -> String {
 fn role(node: NodeId, topology: &Topology) -> String {
     if let Some((mapping, filtering)) = topology.nat_behaviour(node) {
         return format!("NAT {mapping}/{filtering}");
+    }
+    if let Some(config) = topology.nat64_config(node) {
+        return format!("NAT64 eim/{}", config.filtering);
     }
     match (topology.role(node), topology.firewall_config(node)) {
         ("firewall", Some(config)) => format!("firewall {}", config.filtering),

@@ -16,7 +16,9 @@ pub(super) fn place(topology: &Topology, place: Place) -> String {
 
 /// A pinhole that was opened, as wide as the device's filtering makes it.
 pub(super) fn opened(topology: &Topology, by: NodeId, remote: Endpoint) -> String {
+    let nat64 = topology.nat64_config(by).map(|config| config.filtering);
     let nat = topology.nat_behaviour(by).map(|(_, filtering)| filtering);
+    let nat = nat.or(nat64);
     let firewall = topology.firewall_config(by).map(|config| config.filtering);
     // Beside a NAT, which translates IPv4, a firewall guards IPv6.
     let filtering = if remote.address.is_ipv4() {
