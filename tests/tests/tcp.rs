@@ -309,3 +309,47 @@ fn bulk_over_a_lossless_link_reaches_its_rate() {
     // Slow start takes a few of its 400 round trips.
     assert!((0.97..=1.0).contains(&efficiency), "{efficiency}");
 }
+
+/// What the longest packet of an upload is, over a link that says so much.
+fn longest(address: [&str; 2], mtu: u16) -> u32 {
+    let ends = address.map(|address| address.parse::<pinhole::Address>().unwrap());
+    let mut plan = pinhole::Topology::new();
+    let hosts = [plan.host("a"), plan.host("b")];
+    let link = Link::symmetric(Conditions::new(ONE_WAY).mtu(mtu));
+    plan.cable((hosts[0], ends[0]), (hosts[1], ends[1]), link);
+    let mut net = plan.build(1).unwrap();
+    net.record();
+    net.attach(hosts[1], Talker::server(PORT));
+    let a = net.attach(hosts[0], Talker::default());
+    net.run_for(Duration::ZERO).unwrap();
+    let remote = pinhole::Endpoint::new(ends[1], PORT).into();
+    net.act(a, |talker: &mut Talker, io| {
+        let any = pinhole::Endpoint::UNSPECIFIED.into();
+        let id = io.tcp_connect(any, remote).unwrap();
+        let speech = Speech {
+            length: 100_000,
+            then_close: true,
+        };
+        talker.speak(id, speech, io);
+    });
+    net.run_for(Duration::from_secs(60)).unwrap();
+    assert_eq!(net.trace().counts().dropped, 0);
+    let packets = net.trace().recording().unwrap().packets();
+    packets
+        .iter()
+        .map(|packet| packet.wire_length)
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn segments_fill_the_links_mtu_in_both_ip_versions() {
+    let v4 = ["192.0.2.1", "192.0.2.2"];
+    let v6 = ["2001:db8::1", "2001:db8::2"];
+    for mtu in [576, 1280, 1500, 9000] {
+        assert_eq!(longest(v4, mtu), mtu.into());
+        assert_eq!(longest(v6, mtu), mtu.into());
+    }
+    // Where nothing is said, an Ethernet.
+    assert_eq!(longest(v6, u16::MAX), 1500);
+}

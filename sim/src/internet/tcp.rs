@@ -452,6 +452,55 @@ mod tests {
         }
     }
 
+    /// What a was told after an ICMP error about its SYN, or about a later segment.
+    fn told_after(kind: IcmpErrorKind, connected: bool) -> Option<crate::TcpEnd> {
+        let mut attacked = Attacked::new();
+        let told = std::rc::Rc::new(std::cell::Cell::new(None));
+        let tell = std::rc::Rc::clone(&told);
+        // Nobody answers on the port that the second connection goes to, if it is to be lost.
+        let port = if connected { PORT } else { 9 };
+        attacked
+            .net
+            .attach_fn(attacked.hosts[0], move |_, input, io| match input {
+                Input::Start => {
+                    io.tcp_connect(end(0, 6000).into(), end(1, port).into())
+                        .unwrap();
+                }
+                Input::Tcp {
+                    event: TcpEvent::Ended(end),
+                    ..
+                } => tell.set(Some(end)),
+                _ => {}
+            });
+        let before_the_answer = Duration::from_micros(if connected { 10_000 } else { 500 });
+        attacked.net.run_for(before_the_answer).unwrap();
+        let error = IcmpError {
+            kind,
+            quoted_protocol: Protocol::Tcp,
+            quoted_source: end(0, 6000),
+            quoted_destination: end(1, port),
+        };
+        let transport = Transport::IcmpError(Box::new(error));
+        attacked.send(1, (0, 0), transport, Payload::default());
+        attacked.net.run_for(Duration::from_micros(1_100)).unwrap();
+        told.get()
+    }
+
+    #[test]
+    fn icmp_ends_a_connection_only_while_it_is_being_opened() {
+        use crate::TcpEnd::Unreachable;
+        let hard = [
+            IcmpErrorKind::PortUnreachable,
+            IcmpErrorKind::HostUnreachable,
+            IcmpErrorKind::Prohibited,
+        ];
+        for kind in hard {
+            assert_eq!(told_after(kind, false), Some(Unreachable(kind)));
+            assert_eq!(told_after(kind, true), None, "{kind}");
+        }
+        assert_eq!(told_after(IcmpErrorKind::TimeExceeded, false), None);
+    }
+
     #[test]
     fn a_flood_of_syns_fills_the_backlog_and_no_more() {
         let mut attacked = Attacked::new();
