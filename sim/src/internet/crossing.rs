@@ -1,13 +1,13 @@
 //! The way of a packet through a gateway, past its devices, and what those ask for beside: to hold
 //! packets, to send some of their own, to be woken.
 
-use super::icmp::Came;
+use super::icmp::{Came, by_custom};
 use super::{Gateway, Held, Internet, Node, What};
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::engine::{Entity, Rank};
 use crate::id::{DirectionId, NodeId};
 use crate::middlebox::{Middlebox, Passage, Request, Surroundings, Verdict, Way};
-use crate::packet::{Packet, PacketId, Slot};
+use crate::packet::{Packet, PacketId, Slot, Transport};
 use crate::time::Time;
 use crate::trace::{Cause, DropReason, Event, Trace};
 
@@ -67,7 +67,7 @@ impl Internet {
     }
 
     /// Does what a gateway's devices ask for.
-    fn errands(&mut self, node: NodeId) {
+    pub(super) fn errands(&mut self, node: NodeId) {
         for place in 0..self.gateway(node).devices.len() {
             while let Some(request) = self.gateway(node).devices[place].poll_request() {
                 self.errand(node, request);
@@ -112,6 +112,15 @@ impl Internet {
     fn send_from_gateway(&mut self, node: NodeId, mut packet: Packet, cause: Cause) {
         packet.origin = node;
         let destination = packet.destination.address;
+        if let Transport::IcmpError(_) = packet.transport {
+            // From the side on which its reader is.
+            let table = &self.gateway(node).table;
+            let inside = table.exact(destination).is_some() || table.is_local(destination);
+            let own = by_custom(table, destination.family());
+            if let Some(own) = own.filter(|_| inside) {
+                packet.source = Endpoint::new(own, 0);
+            }
+        }
         let slot = self.arena.insert(packet);
         self.number(slot, cause);
         let gateway = self.gateway(node);

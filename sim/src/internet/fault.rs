@@ -409,6 +409,7 @@ impl Internet {
 
     /// Makes those devices of a gateway anew.
     fn renew(&mut self, gateway: NodeId, which: impl Fn(&Device) -> bool) {
+        self.forget_held(gateway, &which);
         let uplink = self.uplink(gateway);
         let external = &self.plan.link_plan(uplink).addresses;
         let planned = self.plan.devices(gateway);
@@ -420,6 +421,22 @@ impl Internet {
                 *device = DeviceAtWork::new(plan, external);
             }
         }
+    }
+
+    /// Packets that wait in a NAT which is made anew end there.
+    fn forget_held(&mut self, gateway: NodeId, which: impl Fn(&Device) -> bool) {
+        let planned = self.plan.devices(gateway);
+        let Node::Gateway(at_work) = &mut self.nodes[gateway.index()] else {
+            unreachable!("it was accepted as a gateway")
+        };
+        for (device, plan) in at_work.devices.iter_mut().zip(planned) {
+            if let DeviceAtWork::Nat(nat) = device
+                && which(plan)
+            {
+                nat.restart(gateway);
+            }
+        }
+        self.errands(gateway);
     }
 
     fn roam(&mut self, host: NodeId, to: LinkId) {

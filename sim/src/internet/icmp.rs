@@ -327,7 +327,7 @@ impl Internet {
 }
 
 /// The first address of a node's subnet of that family, where nobody else has it.
-fn by_custom(table: &RouteTable, family: Family) -> Option<Address> {
+pub(super) fn by_custom(table: &RouteTable, family: Family) -> Option<Address> {
     let first = table.subnets().iter().find_map(|subnet| {
         let first = subnet.nth(1)?;
         (first.family() == family).then_some(first)
