@@ -248,6 +248,7 @@ fn discovery_finds_what_each_network_is() {
                 assert_eq!(world.mapping(), Some(mapping), "{kind}");
                 assert_eq!(world.filtering(), filtering, "{kind}");
             }
+            Edge::Preset(_) => unreachable!("no preset is among the thirteen"),
             Edge::UdpBlocked => {
                 let port = world.fresh_port();
                 assert_eq!(world.ask(Question::new(port, world.primary)), None);

@@ -49,6 +49,8 @@ pub(crate) struct Host {
     interfaces: Vec<Interface>,
     /// Sorted by port.
     sockets: Vec<Socket>,
+    /// Who gets every packet, if somebody asked for that.
+    raw: Option<ProgramId>,
     random: Stream,
 }
 
@@ -59,6 +61,7 @@ impl Host {
             node,
             interfaces: Vec::new(),
             sockets: Vec::new(),
+            raw: None,
             random,
         }
     }
@@ -88,6 +91,17 @@ impl Host {
             .iter()
             .copied()
             .find(|interface| interface.address == address)
+    }
+
+    /// Gives this program every packet from now on.
+    pub(crate) fn open_raw(&mut self, program: ProgramId) {
+        self.raw = Some(program);
+    }
+
+    /// Who gets every packet, as it is.
+    #[inline]
+    pub(crate) fn raw(&self) -> Option<ProgramId> {
+        self.raw
     }
 
     /// The address that a packet to `remote` is sent from.

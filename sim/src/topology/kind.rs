@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::preset::{self, Preset, Seen};
 use crate::behaviour::{Filtering, Mapping};
 
 /// One edge of a home or office network.
@@ -16,6 +17,8 @@ pub enum Edge {
     Nat(Mapping, Filtering),
     /// Public addresses behind a firewall that lets no UDP cross. `udp-blocked`.
     UdpBlocked,
+    /// A device as it is in the wild. See [`preset`](super::preset).
+    Preset(&'static Preset),
 }
 
 /// A network's kind: its edges, from the inside out.
@@ -56,6 +59,24 @@ impl Kind {
         Kind(edges)
     }
 
+    /// Which of the edges a site's gateway is made for, both counted from the inside: a preset may
+    /// have several.
+    ///
+    /// # Panics
+    ///
+    /// A site of this kind has no such gateway.
+    pub fn edge_of(&self, gateway: usize) -> usize {
+        let mut made = 0;
+        let place = self.0.iter().position(|edge| {
+            made += match edge {
+                Edge::Preset(preset) => preset.edges().len(),
+                Edge::Open | Edge::Firewall(_) | Edge::Nat(..) | Edge::UdpBlocked => 1,
+            };
+            gateway < made
+        });
+        place.unwrap_or_else(|| panic!("a site of kind {self} has {made} gateways"))
+    }
+
     /// The thirteen kinds of a default matrix: `open`, two firewalls, the nine NATs,
     /// `udp-blocked`.
     pub fn all() -> Vec<Kind> {
@@ -79,12 +100,20 @@ impl Kind {
 
     /// Whether a host behind these edges has a private address.
     pub fn translates(&self) -> bool {
-        self.0.iter().any(|edge| matches!(edge, Edge::Nat(..)))
+        self.0.iter().any(|edge| match edge {
+            Edge::Nat(..) => true,
+            Edge::Open | Edge::Firewall(_) | Edge::UdpBlocked => false,
+            Edge::Preset(preset) => preset.edges().iter().any(|edge| edge.addresses > 0),
+        })
     }
 
     /// Whether UDP crosses every edge.
     pub fn passes_udp(&self) -> bool {
-        !self.0.contains(&Edge::UdpBlocked)
+        self.0.iter().all(|edge| match edge {
+            Edge::Open | Edge::Firewall(_) | Edge::Nat(..) => true,
+            Edge::UdpBlocked => false,
+            Edge::Preset(preset) => preset.seen != Seen::Blocked,
+        })
     }
 }
 
@@ -94,8 +123,10 @@ pub enum ParseKindError {
     /// No edge is called that.
     #[error(
         "no kind of network is called {text:?}; there are open, firewall:adf, firewall:apdf, \
-         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, and udp-blocked; \
-         several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
+         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked, and the \
+         presets {presets} (`pinhole nat presets` tells of them); several edges in a row, inner \
+         first, are joined by '>': nat:eim/apdf>nat:eim/eif",
+        presets = preset::names()
     )]
     Unknown {
         /// The edge that nobody knows.
@@ -116,6 +147,7 @@ impl FromStr for Edge {
         let parse = || match text.split_once(':') {
             None if text == "open" => Some(Edge::Open),
             None if text == "udp-blocked" => Some(Edge::UdpBlocked),
+            None => preset::find(text).map(Edge::Preset),
             Some(("firewall", filtering)) => match filtering.parse().ok()? {
                 // A firewall that lets everything in is `open`, and is called so.
                 Filtering::EndpointIndependent => None,
@@ -155,6 +187,7 @@ impl fmt::Display for Edge {
             Edge::Firewall(filtering) => write!(f, "firewall:{filtering}"),
             Edge::Nat(mapping, filtering) => write!(f, "nat:{mapping}/{filtering}"),
             Edge::UdpBlocked => f.write_str("udp-blocked"),
+            Edge::Preset(preset) => f.write_str(preset.name),
         }
     }
 }

@@ -46,6 +46,46 @@ impl SiteOptions {
     }
 }
 
+/// One gateway of a site, as it is to be made: what an [`Edge`] stands for.
+#[derive(Clone)]
+pub struct EdgePlan {
+    /// What it is called, behind its site's name: `nat`, `firewall`, `router`.
+    pub word: &'static str,
+    /// What stands in it, from the inside out.
+    pub devices: Vec<Device>,
+    /// How many external addresses it has. A gateway that translates has at least one; 0 for one
+    /// that doesn't.
+    pub addresses: usize,
+    /// Whether it keeps the hosts on its inside apart.
+    pub isolated: bool,
+}
+
+impl EdgePlan {
+    /// A gateway with a NAT that has this many external addresses.
+    pub fn nat(config: NatConfig, addresses: usize) -> Self {
+        EdgePlan {
+            word: "nat",
+            devices: vec![Device::Nat(config)],
+            addresses,
+            isolated: false,
+        }
+    }
+
+    /// A gateway that translates nothing.
+    fn transparent(word: &'static str, devices: Vec<Device>) -> Self {
+        EdgePlan {
+            word,
+            devices,
+            addresses: 0,
+            isolated: false,
+        }
+    }
+
+    fn translates(&self) -> bool {
+        self.addresses > 0
+    }
+}
+
 /// A site of a topology.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -62,7 +102,8 @@ pub struct Site {
 const FIRST_HOST: u64 = 2;
 
 impl Topology {
-    /// Adds a site called `name` on the inside of `core`: one gateway for each of the kind's edges.
+    /// Adds a site called `name` on the inside of `core`: one gateway for each of the kind's edges,
+    /// or several where an edge is a preset with several.
     /// They are called after what they are: `home.nat`, `home.firewall`, `home.router`; where
     /// several are the same, with a number, from the inside out: `home.nat1`, `home.nat2`.
     pub fn site(
@@ -73,7 +114,23 @@ impl Topology {
         options: &SiteOptions,
         plan: &mut AddressPlan,
     ) -> Site {
-        let edges = kind.edges();
+        self.site_of(name, core, &edge_plans(kind, options), options, plan)
+    }
+
+    /// The same, of gateways as they are given, from the inside out. What the options say of NATs is
+    /// for kinds, and isn't looked at here.
+    ///
+    /// # Panics
+    ///
+    /// There is no gateway.
+    pub fn site_of(
+        &mut self,
+        name: &str,
+        core: NodeId,
+        edges: &[EdgePlan],
+        options: &SiteOptions,
+        plan: &mut AddressPlan,
+    ) -> Site {
         let block_v6 = options.ipv6.then(|| plan.site_v6());
         // From the outside in: what an edge's outer side lives in is known when its turn comes.
         let mut outer = core;
@@ -87,12 +144,9 @@ impl Topology {
             } else {
                 options.lan
             };
-            let mut addresses = Vec::new();
-            if let Edge::Nat(..) = edge {
-                addresses.push(space.take(plan));
-                let innermost_nat = !edges[..place]
-                    .iter()
-                    .any(|edge| matches!(edge, Edge::Nat(..)));
+            let addresses: Vec<Address> = (0..edge.addresses).map(|_| space.take(plan)).collect();
+            if edge.translates() {
+                let innermost_nat = !edges[..place].iter().any(EdgePlan::translates);
                 let block = match options.home {
                     _ if !innermost_nat => plan.carrier(),
                     Some(home) => home,
@@ -101,8 +155,20 @@ impl Topology {
                 self.subnet(node, block);
                 space = Space::Block(block, 0);
             }
-            for device in devices(*edge, options) {
-                self.install(node, device);
+            for device in &edge.devices {
+                self.install(node, device.clone());
+            }
+            if edge.translates() && options.ipv6 {
+                // RFC 6092 §3.2: endpoint-independent filtering would do; what routers ship is this.
+                let filter = FirewallConfig::new(Filtering::AddressAndPortDependent);
+                let filter = FirewallConfig {
+                    family: Some(Family::V6),
+                    ..filter
+                };
+                self.install(node, Device::Firewall(filter));
+            }
+            if edge.isolated {
+                self.isolate(node);
             }
             let uplink = self.connect(node, outer, link, &addresses);
             access.get_or_insert(uplink);
@@ -120,7 +186,7 @@ impl Topology {
         };
         Site {
             name: name.to_owned(),
-            access: access.expect("a kind has at least one edge"),
+            access: access.expect("a site has at least one gateway"),
             edges: nodes,
             lan: options.lan,
             block,
@@ -212,43 +278,37 @@ fn nth_host(block: Prefix, n: u64) -> Address {
         .expect("a site has as many hosts as its block has addresses")
 }
 
-fn devices(edge: Edge, options: &SiteOptions) -> Vec<Device> {
-    let mut devices = match edge {
-        Edge::Open => Vec::new(),
-        Edge::Firewall(filtering) => return vec![Device::Firewall(FirewallConfig::new(filtering))],
-        Edge::UdpBlocked => vec![Device::Rules(Rules(vec![Rule::deny_udp()]))],
-        Edge::Nat(mapping, filtering) => vec![Device::Nat(NatConfig {
-            hairpinning: options.hairpinning,
-            filter_memory: options.filter_memory,
-            ..NatConfig::new(mapping, filtering)
-        })],
-    };
-    if options.ipv6 && matches!(edge, Edge::Nat(..)) {
-        // RFC 6092 §3.2: endpoint-independent filtering would do; what routers ship is this.
-        let filter = FirewallConfig::new(Filtering::AddressAndPortDependent);
-        devices.push(Device::Firewall(FirewallConfig {
-            family: Some(Family::V6),
-            ..filter
-        }));
-    }
-    devices
+/// What a kind's edges stand for, from the inside out. Presets say everything themselves; what the
+/// options say of NATs is for those that a kind names by mapping and filtering only.
+fn edge_plans(kind: &Kind, options: &SiteOptions) -> Vec<EdgePlan> {
+    let plans = kind.edges().iter().flat_map(|edge| match *edge {
+        Edge::Open => vec![EdgePlan::transparent("router", Vec::new())],
+        Edge::Firewall(filtering) => {
+            let firewall = Device::Firewall(FirewallConfig::new(filtering));
+            vec![EdgePlan::transparent("firewall", vec![firewall])]
+        }
+        Edge::UdpBlocked => {
+            let rules = Device::Rules(Rules(vec![Rule::deny_udp()]));
+            vec![EdgePlan::transparent("firewall", vec![rules])]
+        }
+        Edge::Nat(mapping, filtering) => {
+            let config = NatConfig {
+                hairpinning: options.hairpinning,
+                filter_memory: options.filter_memory,
+                ..NatConfig::new(mapping, filtering)
+            };
+            vec![EdgePlan::nat(config, 1)]
+        }
+        Edge::Preset(preset) => preset.edges(),
+    });
+    plans.collect()
 }
 
-fn edge_name(site: &str, edges: &[Edge], place: usize) -> String {
-    let word = |edge: &Edge| match edge {
-        Edge::Open => "router",
-        Edge::Firewall(_) | Edge::UdpBlocked => "firewall",
-        Edge::Nat(..) => "nat",
-    };
-    let mine = word(&edges[place]);
-    let before = edges[..place]
-        .iter()
-        .filter(|edge| word(edge) == mine)
-        .count();
-    let after = edges[place + 1..]
-        .iter()
-        .filter(|edge| word(edge) == mine)
-        .count();
+fn edge_name(site: &str, edges: &[EdgePlan], place: usize) -> String {
+    let mine = edges[place].word;
+    let same = |edge: &&EdgePlan| edge.word == mine;
+    let before = edges[..place].iter().filter(same).count();
+    let after = edges[place + 1..].iter().filter(same).count();
     if before + after == 0 {
         format!("{site}.{mine}")
     } else {
