@@ -71,8 +71,8 @@ impl EdgePlan {
         }
     }
 
-    /// A gateway that translates nothing.
-    fn transparent(word: &'static str, devices: Vec<Device>) -> Self {
+    /// A gateway that translates nothing, called by this word.
+    pub fn transparent(word: &'static str, devices: Vec<Device>) -> Self {
         EdgePlan {
             word,
             devices,
@@ -114,7 +114,7 @@ impl Topology {
         options: &SiteOptions,
         plan: &mut AddressPlan,
     ) -> Site {
-        self.site_of(name, core, &edge_plans(kind, options), options, plan)
+        self.site_of(name, core, &kind.plans(options), options, plan)
     }
 
     /// The same, of gateways as they are given, from the inside out. What the options say of NATs is
@@ -278,30 +278,33 @@ fn nth_host(block: Prefix, n: u64) -> Address {
         .expect("a site has as many hosts as its block has addresses")
 }
 
-/// What a kind's edges stand for, from the inside out. Presets say everything themselves; what the
-/// options say of NATs is for those that a kind names by mapping and filtering only.
-fn edge_plans(kind: &Kind, options: &SiteOptions) -> Vec<EdgePlan> {
-    let plans = kind.edges().iter().flat_map(|edge| match *edge {
-        Edge::Open => vec![EdgePlan::transparent("router", Vec::new())],
-        Edge::Firewall(filtering) => {
-            let firewall = Device::Firewall(FirewallConfig::new(filtering));
-            vec![EdgePlan::transparent("firewall", vec![firewall])]
-        }
-        Edge::UdpBlocked => {
-            let rules = Device::Rules(Rules(vec![Rule::deny_udp()]));
-            vec![EdgePlan::transparent("firewall", vec![rules])]
-        }
-        Edge::Nat(mapping, filtering) => {
-            let config = NatConfig {
-                hairpinning: options.hairpinning,
-                filter_memory: options.filter_memory,
-                ..NatConfig::new(mapping, filtering)
-            };
-            vec![EdgePlan::nat(config, 1)]
-        }
-        Edge::Preset(preset) => preset.edges(),
-    });
-    plans.collect()
+impl Kind {
+    /// The gateways that a site of this kind has, from the inside out. Presets say everything
+    /// themselves; what the options say of NATs is for those that a kind names by mapping and
+    /// filtering only.
+    pub fn plans(&self, options: &SiteOptions) -> Vec<EdgePlan> {
+        let plans = self.edges().iter().flat_map(|edge| match *edge {
+            Edge::Open => vec![EdgePlan::transparent("router", Vec::new())],
+            Edge::Firewall(filtering) => {
+                let firewall = Device::Firewall(FirewallConfig::new(filtering));
+                vec![EdgePlan::transparent("firewall", vec![firewall])]
+            }
+            Edge::UdpBlocked => {
+                let rules = Device::Rules(Rules(vec![Rule::deny_udp()]));
+                vec![EdgePlan::transparent("firewall", vec![rules])]
+            }
+            Edge::Nat(mapping, filtering) => {
+                let config = NatConfig {
+                    hairpinning: options.hairpinning,
+                    filter_memory: options.filter_memory,
+                    ..NatConfig::new(mapping, filtering)
+                };
+                vec![EdgePlan::nat(config, 1)]
+            }
+            Edge::Preset(preset) => preset.edges(),
+        });
+        plans.collect()
+    }
 }
 
 fn edge_name(site: &str, edges: &[EdgePlan], place: usize) -> String {
