@@ -65,6 +65,8 @@ pub(super) static PRESETS: [Preset; 4] = [
                     icmp_query: seconds(240),
                 },
                 port_rest: seconds(65),
+                // Ports are shared when there are no others: here, never.
+                port_overloading: PortOverloading::Never,
                 ..outgoing()
             };
             vec![EdgePlan::nat(config, 1)]

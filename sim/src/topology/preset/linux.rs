@@ -11,7 +11,8 @@
 use super::{Certainty, Preset, Requirement, Seen, seconds};
 use crate::behaviour::{Filtering, Lifetimes, Mapping};
 use crate::nat::{
-    FilterMemory, NatConfig, PortAllocation, PortConflict, Refresh, RouterInput, UnsolicitedSyn,
+    FilterMemory, NatConfig, PortAllocation, PortConflict, PortOverloading, Refresh, RouterInput,
+    UnsolicitedSyn,
 };
 use crate::topology::EdgePlan;
 
@@ -130,6 +131,8 @@ pub(super) static PRESETS: [Preset; 4] = [
         gateways: || {
             let config = NatConfig {
                 filtering: Filtering::EndpointIndependent,
+                // Whoever comes in is sent to the one host inside.
+                port_overloading: PortOverloading::Never,
                 ..masquerade()
             };
             vec![EdgePlan::nat(config, 1)]
@@ -153,6 +156,8 @@ fn masquerade() -> NatConfig {
         ports: PortAllocation::Preserving {
             on_conflict: PortConflict::Random,
         },
+        // A pair of endpoints has to be unlike all others, not a port.
+        port_overloading: PortOverloading::DistinctRemotes,
         lifetimes: Lifetimes {
             // nf_conntrack_udp_timeout_stream and nf_conntrack_udp_timeout.
             udp: seconds(120),

@@ -232,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn no_preset_contradicts_itself() {
+        for preset in all() {
+            for edge in preset.edges() {
+                for device in &edge.devices {
+                    if let Device::Nat(config) = device {
+                        assert_eq!(config.check(), Ok(()), "{}", preset.name);
+                        assert!(edge.addresses > 0, "{}", preset.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_preset_says_what_it_is_modelled_on() {
         for preset in all() {
             let name = preset.name;

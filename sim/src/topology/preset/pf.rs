@@ -6,7 +6,9 @@
 
 use super::{Certainty, Preset, Seen, seconds};
 use crate::behaviour::{Filtering, Lifetimes, Mapping};
-use crate::nat::{FilterMemory, NatConfig, PortAllocation, Refresh, UnsolicitedSyn};
+use crate::nat::{
+    FilterMemory, NatConfig, PortAllocation, PortOverloading, Refresh, UnsolicitedSyn,
+};
 use crate::topology::EdgePlan;
 
 const SOURCES: &[&str] = &[
@@ -84,6 +86,7 @@ const fn seen(mapping: Mapping, port_preservation: bool) -> Seen {
 fn defaults() -> NatConfig {
     NatConfig {
         filter_memory: FilterMemory::Mapping,
+        port_overloading: PortOverloading::DistinctRemotes,
         lifetimes: Lifetimes {
             // udp.multiple and udp.single.
             udp: seconds(60),
