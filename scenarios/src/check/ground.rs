@@ -6,7 +6,7 @@ use std::time::Duration;
 use pinhole::packet::TcpFlags;
 use pinhole::{Endpoint, Filtering};
 
-use super::lab::{CLIENT, Host, Lab, SERVER, X1, Y1, Y2, ack, syn};
+use super::lab::{CLIENT, Host, Lab, SERVER, Setting, X1, X2, Y1, Y2, ack, syn};
 use super::{CheckError, Subject};
 
 /// Remote ports to try, the most harmless first: what a firewall lets out is among the others.
@@ -84,9 +84,9 @@ const TCP_STEPS: [u64; 5] = [10, 60, 300, 1_800, 7_440];
 pub(super) const EARLY: Duration = Duration::from_millis(500);
 
 pub(super) fn explore(lab: &mut Lab<'_>, subject: &Subject) -> Result<Ground, CheckError> {
-    let udp = way(lab, |lab, from, to| lab.mapped(from, to))?;
+    let udp = way(lab, UDP)?;
     lab.afresh()?;
-    let tcp = way(lab, |lab, from, to| lab.mapped_tcp(from, to))?;
+    let tcp = way(lab, TCP)?;
     let mut ground = Ground {
         udp,
         tcp,
@@ -121,10 +121,7 @@ const NEVER: Life = Life {
     gone: None,
 };
 
-fn way(
-    lab: &mut Lab<'_>,
-    out: impl Fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>,
-) -> Result<Option<Way>, CheckError> {
+fn way(lab: &mut Lab<'_>, out: Out) -> Result<Option<Way>, CheckError> {
     let mut open = Vec::new();
     for (n, port) in (0..).zip(PORTS) {
         let to = lab.endpoint(Y1, port);
@@ -216,6 +213,35 @@ pub(super) fn tcp_lives(
     };
     let came = lab.tcp((Y1, way.port), external, segment, payload)?;
     Ok(came.is_some_and(|came| came.at == X1))
+}
+
+type Out = fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>;
+
+/// A UDP datagram out.
+pub(super) const UDP: Out = |lab, from, to| lab.mapped(from, to);
+/// A SYN out.
+pub(super) const TCP: Out = |lab, from, to| lab.mapped_tcp(from, to);
+
+/// Hosts among which one with X1's external address is looked for.
+const RIVALS: usize = 7;
+
+/// Begins anew with more hosts inside, and returns one that has the same external address as X1: of
+/// all others none can take a port away from it. X2 if there is none.
+pub(super) fn rival(lab: &mut Lab<'_>, way: Way, out: Out) -> Result<Host, CheckError> {
+    lab.afresh_as(Setting {
+        more_inside: RIVALS - 2,
+        ..Setting::default()
+    })?;
+    let to = way.to(lab, Y1);
+    let mine = out(lab, (X1, 4000), to)?;
+    for n in 1..RIVALS {
+        let host = lab.inside(n);
+        let its = out(lab, (host, 4000 + n as u16), to)?;
+        if mine.map(|it| it.address) == its.map(|it| it.address) {
+            return Ok(host);
+        }
+    }
+    Ok(X2)
 }
 
 /// Opens a TCP connection; returns its external endpoint, or `None` if a segment didn't get through.

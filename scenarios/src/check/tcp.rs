@@ -5,9 +5,9 @@ use std::time::Duration;
 use pinhole::packet::{IcmpErrorKind, TcpFlags, Transport};
 use pinhole::{Endpoint, Filtering};
 
-use super::ground::{EARLY, Ground, connect, tcp_lives};
+use super::ground::{EARLY, Ground, TCP, connect, tcp_lives};
 use super::lab::{CLIENT, Lab, PATIENCE, SERVER, X1, X2, Y1, Y2, ack, syn};
-use super::udp::{alive, filtered_how, payload_how, telling};
+use super::udp::{alive, filtered_how, payload_how, shared, telling};
 use super::{CheckError, Finding, Found};
 
 const NO_CONNECTION: &str = "no connection can be made";
@@ -216,19 +216,7 @@ pub(super) fn payload(lab: &mut Lab<'_>, ground: &Ground) -> Found {
 }
 
 pub(super) fn overloading(lab: &mut Lab<'_>, ground: &Ground) -> Found {
-    let to = ground.tcp().to(lab, Y1);
-    let mut shared = None;
-    for port in 5000..5004 {
-        let one = lab.mapped_tcp((X1, port), to)?;
-        let other = lab.mapped_tcp((X2, port), to)?;
-        if one == other && one.is_some() {
-            shared = shared.or(one);
-        }
-    }
-    Ok(match shared {
-        Some(external) => Finding::new(false, format!("two hosts share {external}")),
-        None => Finding::new(true, "every host has an endpoint of its own"),
-    })
+    shared(lab, ground.tcp(), TCP)
 }
 
 /// X2 connects to X1's external endpoint. Returns where X1 saw the SYN come from.

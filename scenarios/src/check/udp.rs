@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pinhole::packet::Transport;
-use pinhole::{Address, Filtering, Mapping};
+use pinhole::{Address, Endpoint, Filtering, Mapping};
 
-use super::ground::{EARLY, Ground, Life, Way, filtering_of, udp_lives};
+use super::ground::{EARLY, Ground, Life, UDP, Way, filtering_of, rival, udp_lives};
 use super::lab::{Host, IN_PRIVATE, Lab, Setting, W, X1, X2, Y1, Y2};
 use super::{CheckError, Finding, Found};
 
@@ -79,19 +79,27 @@ pub(super) fn pooling(lab: &mut Lab<'_>, ground: &Ground) -> Found {
 }
 
 pub(super) fn overloading(lab: &mut Lab<'_>, ground: &Ground) -> Found {
-    let to = ground.udp().to(lab, Y1);
-    let mut shared = None;
+    shared(lab, ground.udp(), UDP)
+}
+
+/// Whether two hosts get one external endpoint, toward one destination.
+pub(super) fn shared(
+    lab: &mut Lab<'_>,
+    way: Way,
+    out: fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>,
+) -> Found {
+    let rival = rival(lab, way, out)?;
+    let to = way.to(lab, Y1);
     for port in 5000..5004 {
-        let one = lab.mapped((X1, port), to)?;
-        let other = lab.mapped((X2, port), to)?;
-        if one == other && one.is_some() {
-            shared = shared.or(one);
+        let one = out(lab, (X1, port), to)?;
+        let other = out(lab, (rival, port), to)?;
+        if let Some(external) = one
+            && one == other
+        {
+            return Ok(Finding::new(false, format!("two hosts share {external}")));
         }
     }
-    Ok(match shared {
-        Some(external) => Finding::new(false, format!("two hosts share {external}")),
-        None => Finding::new(true, "every host has an endpoint of its own"),
-    })
+    Ok(Finding::new(true, "every host has an endpoint of its own"))
 }
 
 pub(super) fn port_class(lab: &mut Lab<'_>, ground: &Ground) -> Found {
@@ -111,10 +119,12 @@ pub(super) fn port_class(lab: &mut Lab<'_>, ground: &Ground) -> Found {
 }
 
 pub(super) fn parity(lab: &mut Lab<'_>, ground: &Ground) -> Found {
+    let rival = rival(lab, ground.udp(), UDP)?;
     let to = ground.udp().to(lab, Y1);
     let (mut kept, mut all) = (0, 0);
-    for port in 5000..5008 {
-        for host in [X1, X2] {
+    // In no order that counting would keep to.
+    for port in [5000, 5002, 5003, 5006, 5001, 5007, 5005, 5004] {
+        for host in [X1, rival] {
             if let Some(external) = lab.mapped((host, port), to)? {
                 all += 1;
                 kept += u32::from(external.port % 2 == port % 2);
@@ -236,8 +246,8 @@ pub(super) fn filtered_how(filtering: Filtering) -> &'static str {
 /// What became of a packet from X2 to X1's external endpoint.
 struct Turned {
     /// Where X1 saw it come from, if it did.
-    source: Option<pinhole::Endpoint>,
-    sender: pinhole::Endpoint,
+    source: Option<Endpoint>,
+    sender: Endpoint,
 }
 
 /// X1 and X2 each have a mapping, and X1 has written to X2's external endpoint: no filter should
@@ -321,6 +331,7 @@ pub(super) fn payload_how(unchanged: bool) -> &'static str {
 
 pub(super) fn determinism(lab: &mut Lab<'_>, ground: &Ground) -> Found {
     let way = ground.udp();
+    let rival = rival(lab, way, UDP)?;
     let class = |lab: &mut Lab<'_>, host, port| -> Result<_, CheckError> {
         let mapping = mapping_of(lab, way, (host, port))?;
         let filtering = filtering_of(lab, way, (host, port + 100))?;
@@ -341,7 +352,7 @@ pub(super) fn determinism(lab: &mut Lab<'_>, ground: &Ground) -> Found {
         )),
     };
     // The same ports again, from another host.
-    let conflict = class(lab, X2, 7000)?;
+    let conflict = class(lab, rival, 7000)?;
     if let Some(finding) = changed(conflict, "where another host has the port") {
         return Ok(finding);
     }
@@ -353,7 +364,7 @@ pub(super) fn determinism(lab: &mut Lab<'_>, ground: &Ground) -> Found {
         }
         Ok(())
     })?;
-    for (host, port) in [(X1, 7300), (X2, 7400)] {
+    for (host, port) in [(X1, 7300), (rival, 7400)] {
         if let Some(finding) = changed(class(lab, host, port)?, "under load") {
             return Ok(finding);
         }

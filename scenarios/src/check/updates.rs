@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinhole::packet::{IcmpErrorKind, Packet, Protocol, TcpFlags, TcpSegment, Transport};
 use pinhole::{Endpoint, Filtering};
 
-use super::ground::{EARLY, Ground, connect};
+use super::ground::{EARLY, Ground, UDP, connect, rival};
 use super::lab::{CLIENT, Host, Lab, SERVER, X1, X2, Y1, Y2, ack, syn};
 use super::udp::NOTHING_OUT;
 use super::{CheckError, Finding, Found, carrier, icmp};
@@ -140,7 +140,10 @@ fn outlives(
     let Some(gone) = ground.udp_unanswered.gone else {
         return Ok(None);
     };
+    let rival = rival(lab, ground.udp(), UDP)?;
     let to = ground.udp().to(lab, Y1);
+    // Somebody else has the port that X1's mapping might get again if it were made anew.
+    lab.mapped((rival, 5000), to)?;
     let Some(external) = lab.mapped((X1, 5000), to)? else {
         return Ok(None);
     };
@@ -151,7 +154,12 @@ fn outlives(
         lab.try_out(from, packet)?;
     }
     lab.until(begun + gone + EARLY)?;
-    lab.reaches((Y1, to.port), external, X1).map(Some)
+    if lab.reaches((Y1, to.port), external, X1)? {
+        return Ok(Some(true));
+    }
+    // The mapping may outlive what its filter remembers: then it is used again.
+    let again = lab.mapped((X1, 5000), to)?;
+    Ok(Some(external.port != 5000 && again == Some(external)))
 }
 
 fn on_time(outlives: Option<bool>) -> Finding {
@@ -185,12 +193,13 @@ pub(super) fn errors_refresh_nothing(lab: &mut Lab<'_>, ground: &Ground) -> Foun
 }
 
 pub(super) fn randomisation(lab: &mut Lab<'_>, ground: &Ground) -> Found {
+    let rival = rival(lab, ground.udp(), UDP)?;
     let to = ground.udp().to(lab, Y1);
     let mut ports: Vec<(i32, i32)> = Vec::new();
     for n in 0..8u16 {
         let port = 20_000 + 10 * n + n * n % 7;
         lab.mapped((X1, port), to)?;
-        if let Some(external) = lab.mapped((X2, port), to)? {
+        if let Some(external) = lab.mapped((rival, port), to)? {
             ports.push((i32::from(port), i32::from(external.port)));
         }
     }

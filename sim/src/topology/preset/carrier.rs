@@ -73,6 +73,7 @@ pub(super) static PRESETS: [Preset; 3] = [
             (6888, "8"),
             (6888, "11b"),
             (7857, "2.2"),
+            (7857, "4"),
         ],
         gateways: || vec![EdgePlan::nat(thrifty(), 4)],
     },

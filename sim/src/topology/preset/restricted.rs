@@ -25,6 +25,8 @@ pub(super) static PRESETS: [Preset; 4] = [
             (4787, "5"),
             (4787, "9"),
             (4787, "13"),
+            // A rule that asks for a port has no answer for fragments that hold none.
+            (4787, "14"),
             (5382, "1"),
             (5382, "5"),
             (5382, "8"),
