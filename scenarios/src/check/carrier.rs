@@ -168,6 +168,11 @@ pub(super) fn exhaustion(lab: &mut Lab<'_>, ground: &Ground) -> Found {
     if spent.refused.is_none() {
         return Ok(Finding::not_applicable(NO_QUOTA));
     }
+    // Somebody else's wishes are no reason either.
+    let to = way.to(lab, Y1);
+    for port in 5000..5005 {
+        lab.mapped((X2, port), to)?;
+    }
     let (mut alive, mut asked) = (0, 0);
     let ends = [spent.got.first(), spent.got.last()];
     for (port, external) in ends.into_iter().flatten() {

@@ -168,7 +168,10 @@ pub(super) fn unsolicited(lab: &mut Lab<'_>, ground: &Ground) -> Found {
     let packet = lab.packet((Y1, way.port), mapped, Transport::Tcp(syn(SERVER)), b"");
     lab.send(Y1, packet);
     lab.wait(Duration::from_secs(2))?;
-    lab.mapped_tcp((X1, 5000), to)?;
+    // Of the same connection only if it leaves from where the first one was sent to.
+    if lab.mapped_tcp((X1, 5000), to)? != Some(mapped) {
+        return Ok(Finding::new(true, seen));
+    }
     let answers = lab.wait(3 * SILENCE)?;
     if let Some(answer) = answers.iter().find(|it| it.at == Y1) {
         let what = named(&answer.packet.transport);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinhole::packet::{IcmpErrorKind, Packet, Protocol, TcpFlags, TcpSegment, Transport};
+use pinhole::packet::{IcmpErrorKind, Packet, Protocol, TcpFlags, Transport};
 use pinhole::{Endpoint, Filtering};
 
 use super::ground::{EARLY, Ground, UDP, connect, rival};
@@ -12,31 +12,59 @@ use super::{CheckError, Finding, Found, carrier, icmp};
 
 const NO_CONNECTION: &str = "no connection can be made";
 
-pub(super) fn tracking(lab: &mut Lab<'_>, ground: &Ground) -> Found {
+/// How far a session has got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Open,
+    Closed,
+}
+
+/// Whether a session that has got so far is alive so long after its last segment; `None` if it
+/// can't be had.
+fn lives(
+    lab: &mut Lab<'_>,
+    ground: &Ground,
+    stage: Stage,
+    span: Duration,
+) -> Result<Option<bool>, CheckError> {
+    lab.afresh()?;
     let to = ground.tcp().to(lab, Y1);
-    let opening = lab.mapped_tcp((X1, 5000), to)?;
-    let closed = connect(lab, (X1, 5001), to)?;
-    let (Some(opening), Some(closed)) = (opening, closed) else {
-        return Ok(Finding::not_applicable(NO_CONNECTION));
+    let from = (X1, 5000);
+    let external = match stage {
+        Stage::Opening => lab.mapped_tcp(from, to)?,
+        Stage::Open | Stage::Closed => connect(lab, from, to)?,
+    };
+    let Some(external) = external else {
+        return Ok(None);
     };
     let (c, s) = (CLIENT + 1, SERVER + 1);
     let none = TcpFlags::default();
-    lab.tcp((X1, 5001), to, ack(c, s, TcpFlags::FIN), b"")?;
-    lab.tcp((Y1, to.port), closed, ack(s, c + 1, TcpFlags::FIN), b"")?;
-    lab.tcp((X1, 5001), to, ack(c + 1, s + 1, none), b"")?;
-    let Some(open) = connect(lab, (X1, 5002), to)? else {
-        return Ok(Finding::not_applicable(NO_CONNECTION));
-    };
-    let span = ground.tcp_established.alive;
+    if stage == Stage::Closed {
+        lab.tcp(from, to, ack(c, s, TcpFlags::FIN), b"")?;
+        let answer = ack(s, c + 1, TcpFlags::FIN);
+        lab.tcp((Y1, to.port), external, answer, b"")?;
+        lab.tcp(from, to, ack(c + 1, s + 1, none), b"")?;
+    }
     let due = lab.now() + span;
     lab.until(due.saturating_sub(EARLY))?;
-    let mut lives = |external, segment: TcpSegment| -> Result<bool, CheckError> {
-        let arrival = lab.tcp((Y1, to.port), external, segment, b"")?;
-        Ok(arrival.is_some_and(|it| it.at == X1))
+    let last = match stage {
+        Stage::Opening => ack(SERVER, c, TcpFlags::SYN),
+        Stage::Open => ack(s, c, TcpFlags::PSH),
+        Stage::Closed => ack(s + 1, c + 1, none),
     };
-    let open = lives(open, ack(s, c, TcpFlags::PSH))?;
-    let opening = lives(opening, ack(SERVER, c, TcpFlags::SYN))?;
-    let closed = lives(closed, ack(s + 1, c + 1, none))?;
+    let arrival = lab.tcp((Y1, to.port), external, last, b"")?;
+    Ok(Some(arrival.is_some_and(|it| it.at == X1)))
+}
+
+pub(super) fn tracking(lab: &mut Lab<'_>, ground: &Ground) -> Found {
+    let span = ground.tcp_established.alive;
+    let opening = lives(lab, ground, Stage::Opening, span)?;
+    let closed = lives(lab, ground, Stage::Closed, span)?;
+    let open = lives(lab, ground, Stage::Open, span)?;
+    let (Some(opening), Some(closed), Some(open)) = (opening, closed, open) else {
+        return Ok(Finding::not_applicable(NO_CONNECTION));
+    };
     let word = |lives| if lives { "alive" } else { "gone" };
     let seen = format!(
         "after {} s: opening {}, closed {}, open {}",
@@ -192,6 +220,9 @@ pub(super) fn errors_refresh_nothing(lab: &mut Lab<'_>, ground: &Ground) -> Foun
     Ok(on_time(outlives))
 }
 
+/// Eight ports at random are never all so close to the one before.
+const COUNTING: i32 = 8;
+
 pub(super) fn randomisation(lab: &mut Lab<'_>, ground: &Ground) -> Found {
     let rival = rival(lab, ground.udp(), UDP)?;
     let to = ground.udp().to(lab, Y1);
@@ -214,11 +245,13 @@ pub(super) fn randomisation(lab: &mut Lab<'_>, ground: &Ground) -> Found {
         let seen = format!("a port that is taken becomes the one {offset} above");
         return Ok(Finding::new(false, seen));
     }
-    let steps: Vec<i32> = ports.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
-    if let Some(step) = steps.first()
-        && steps.iter().all(|other| other == step)
-    {
-        return Ok(Finding::new(false, format!("ports count up by {step}")));
+    let mut steps = ports.windows(2).map(|pair| pair[1].1 - pair[0].1);
+    if steps.all(|step| step.abs() <= COUNTING) {
+        let last = ports
+            .last()
+            .map_or(*first_external, |(_, external)| *external);
+        let seen = format!("ports count: {first_external} to {last} for eight mappings");
+        return Ok(Finding::new(false, seen));
     }
     Ok(Finding::new(
         true,

@@ -152,12 +152,16 @@ impl CsvRow {
 fn look(verdict: Verdict) -> (&'static str, Style, &'static str) {
     let colour = |colour| Style::new().fg_color(Some(Color::Ansi(colour)));
     match verdict {
-        Verdict::Pass => ("pass", colour(AnsiColor::Green), "pass"),
-        Verdict::Fail => ("FAIL", colour(AnsiColor::Red).bold(), "fail"),
+        Verdict::Pass => ("pass", colour(AnsiColor::Green), "asked for, and done"),
+        Verdict::Fail => (
+            "FAIL",
+            colour(AnsiColor::Red).bold(),
+            "required, and not met",
+        ),
         Verdict::FallsShort => (
             "poor",
             colour(AnsiColor::Yellow),
-            "are poor: recommended and not met",
+            "recommended, and not met",
         ),
         Verdict::NotApplicable => ("  - ", DIM, "can't be asked of this device"),
     }
@@ -174,7 +178,7 @@ const VERDICTS: [Verdict; 4] = [
 /// Columns of a terminal that everybody has.
 const WIDTH: usize = 80;
 /// Columns before the words: verdict and number.
-const MARGIN: usize = 22;
+const MARGIN: usize = 20;
 /// As many packets are told of under each verdict; JSON has them all.
 const MOST_PACKETS: usize = 16;
 
@@ -189,6 +193,12 @@ fn table(out: &mut dyn Write, kind: &Kind, check: &Check, explain: bool) -> io::
         if rfc != requirement.rfc {
             rfc = requirement.rfc;
             writeln!(out, "\n{BOLD}RFC {rfc}{BOLD:#}  {DIM}{}{DIM:#}", title(rfc))?;
+            if let Some(why) = nothing_asked(check, rfc) {
+                writeln!(out, "   -  nothing here can be asked: {why}")?;
+            }
+        }
+        if nothing_asked(check, rfc).is_some() {
+            continue;
         }
         row(out, outcome)?;
         if explain {
@@ -200,11 +210,6 @@ fn table(out: &mut dyn Write, kind: &Kind, check: &Check, explain: bool) -> io::
         let (word, style, meaning) = look(verdict);
         let count = check.count(verdict);
         if count > 0 {
-            let meaning = if word.eq_ignore_ascii_case(meaning) {
-                ""
-            } else {
-                meaning
-            };
             writeln!(
                 out,
                 "{count:>4} {style}{word}{style:#}  {DIM}{meaning}{DIM:#}"
@@ -219,6 +224,15 @@ fn table(out: &mut dyn Write, kind: &Kind, check: &Check, explain: bool) -> io::
         )?;
     }
     Ok(())
+}
+
+/// Why nothing of an RFC can be asked of this device, if it is one reason for all.
+fn nothing_asked(check: &Check, rfc: u16) -> Option<&str> {
+    let of_it = || check.outcomes.iter().filter(|it| it.requirement.rfc == rfc);
+    let first = &of_it().next()?.seen;
+    of_it()
+        .all(|it| it.verdict == Verdict::NotApplicable && it.seen == *first)
+        .then_some(first.as_str())
 }
 
 const fn title(rfc: u16) -> &'static str {
@@ -236,17 +250,18 @@ fn row(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let number = if requirement.rfc == 7857 {
         format!("§{}", requirement.req)
     } else {
-        format!("REQ-{}", requirement.req)
+        requirement.req.to_owned()
     };
-    let text = requirement.text;
-    writeln!(out, " {style}{word}{style:#} {number:<16}{text}")?;
-    for (label, words) in [("expected", requirement.expected), ("seen", &outcome.seen)] {
-        // Whoever sees what was expected needn't read it twice.
-        if label == "expected" && outcome.seen == requirement.expected {
-            continue;
-        }
-        let mut label = label;
-        for line in wrap(words, WIDTH - MARGIN - 10) {
+    let mut head = format!(" {style}{word}{style:#} {number:<13} ");
+    for line in wrap(requirement.text, WIDTH - MARGIN) {
+        writeln!(out, "{head}{line}")?;
+        head = " ".repeat(MARGIN);
+    }
+    // What can't be asked is not expected either.
+    let expected = (outcome.verdict != Verdict::NotApplicable).then_some(requirement.expected);
+    let rows = [("expected", expected), ("seen", Some(&*outcome.seen))];
+    for (mut label, words) in rows {
+        for line in words.map_or(Vec::new(), |words| wrap(words, WIDTH - MARGIN - 10)) {
             writeln!(out, "{:MARGIN$}{DIM}{label:<10}{DIM:#}{line}", "")?;
             label = "";
         }

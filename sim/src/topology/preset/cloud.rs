@@ -30,7 +30,7 @@ pub(super) static PRESETS: [Preset; 4] = [
         certainty: Certainty::Documented,
         seen: seen(Mapping::AddressAndPortDependent, 350),
         fails: SYMMETRIC,
-        falls_short: &[(4787, "4"), (4787, "8"), (5382, "3")],
+        falls_short: &[(4787, "4"), (4787, "8"), (5382, "3"), (7857, "2")],
         gateways: || {
             let config = NatConfig {
                 lifetimes: Lifetimes {
@@ -54,7 +54,13 @@ pub(super) static PRESETS: [Preset; 4] = [
         certainty: Certainty::Documented,
         seen: seen(Mapping::AddressAndPortDependent, 240),
         fails: SYMMETRIC,
-        falls_short: &[(4787, "4"), (4787, "5-default"), (4787, "8"), (5382, "3")],
+        falls_short: &[
+            (4787, "4"),
+            (4787, "5-default"),
+            (4787, "8"),
+            (5382, "3"),
+            (7857, "2"),
+        ],
         gateways: || {
             let config = NatConfig {
                 lifetimes: Lifetimes {
