@@ -1,6 +1,7 @@
 //! What people do on Pinhole's internet.
 
 pub mod call;
+pub mod check;
 pub mod cli;
 pub mod discover;
 pub mod explain;

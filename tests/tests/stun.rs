@@ -249,7 +249,8 @@ fn discovery_finds_what_each_network_is() {
                 assert_eq!(world.filtering(), filtering, "{kind}");
             }
             Edge::Nat64(_) | Edge::Clat => unreachable!("no default kind is IPv6-only"),
-            Edge::UdpBlocked | Edge::Tcp443Only => {
+            Edge::Preset(_) => unreachable!("no preset is among the thirteen"),
+            Edge::UdpBlocked => {
                 let port = world.fresh_port();
                 assert_eq!(world.ask(Question::new(port, world.primary)), None);
             }

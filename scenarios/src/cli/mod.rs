@@ -54,6 +54,8 @@ enum Command {
 enum Done {
     /// It did what it was asked.
     Well,
+    /// It did what it was asked, and an expectation did not hold.
+    Unmet,
     /// It was interrupted; what was measured until then was printed.
     Interrupted,
 }
@@ -80,6 +82,7 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Unmet) => ExitCode::from(1),
         Ok(Done::Interrupted) => ExitCode::from(130),
         Err(failure) if output::is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -5,6 +5,7 @@
 
 use pinhole::packet::PacketId;
 use pinhole::topology::Edge;
+use pinhole::topology::preset::Seen;
 use pinhole::trace::DropReason;
 use pinhole::{Filtering, Mapping, NodeId, Time};
 
@@ -209,12 +210,24 @@ impl Change {
                     }
                     Edge::Firewall(_) => Some(Edge::Firewall(*filtering)),
                     Edge::Nat64(_) => Some(Edge::Nat64(*filtering)),
-                    Edge::Open | Edge::UdpBlocked | Edge::Tcp443Only | Edge::Clat => None,
+                    Edge::Open | Edge::UdpBlocked | Edge::Clat => None,
+                    // A clean NAT in its place, with this filter.
+                    Edge::Preset(preset) => match preset.seen {
+                        Seen::Device {
+                            mapping: Some(mapping),
+                            ..
+                        } => Some(Edge::Nat(mapping, *filtering)),
+                        _ => None,
+                    },
                 })
             }
             Change::Mapping(node, mapping) => {
                 change_edge(evidence, config, *node, |edge| match edge {
                     Edge::Nat(_, filtering) => Some(Edge::Nat(*mapping, filtering)),
+                    Edge::Preset(preset) => match preset.seen {
+                        Seen::Device { filtering, .. } => Some(Edge::Nat(*mapping, filtering)),
+                        Seen::Blocked => None,
+                    },
                     _ => None,
                 })
             }
@@ -256,6 +269,7 @@ fn change_edge(
         Some((side, gateways.position(|node| *node == gateway)?))
     })?;
     let kind = &mut config.kinds[side.index()];
+    let place = kind.edge_of(place);
     *kind = kind.with_edge(place, change(kind.edges()[place])?);
     Some(())
 }

@@ -2,16 +2,21 @@
 //! drawings.
 
 mod call;
+mod check;
 mod discovery;
 mod json;
 pub mod ladder;
 mod matrix;
+mod parameters;
+mod presets;
 mod story;
 mod style;
 
 pub use call::call;
+pub use check::check;
 pub use discovery::discovery;
 pub use matrix::matrix;
+pub use presets::presets;
 pub use story::story;
 
 use std::fmt;

@@ -15,9 +15,9 @@ impl Rules {
     /// No UDP crosses, either way; the inside may open TCP connections and ping as it likes, and
     /// nobody outside may begin anything.
     ///
-    /// Modelled on networks whose administrators have read that UDP is dangerous: about one in
-    /// ten to twenty that calls are made from, going by what operators of TURN servers report. The
-    /// kind `udp-blocked`.
+    /// Modelled on networks whose administrators have read that UDP is dangerous. Of ten million
+    /// calls over appear.in in 2017, one in twenty went over TURN on TCP, which is for such
+    /// networks (Hancke 2017). The kind `udp-blocked`.
     pub fn udp_blocked() -> Self {
         Rules::only(vec![
             Rule::deny_udp(),

@@ -43,6 +43,12 @@ pub struct ProgramId(pub(crate) u32);
 pub trait Program: Any {
     /// Something happened at `now`. Everything the program wants done about it is asked of `io`.
     fn handle_input(&mut self, now: Time, input: Input<'_>, io: &mut Io<'_>);
+
+    /// A packet reached the host, and this program has its [raw socket](Io::open_raw). Programs
+    /// without one need nothing here.
+    fn handle_packet(&mut self, now: Time, packet: &Packet, io: &mut Io<'_>) {
+        let _ = (now, packet, io);
+    }
 }
 
 impl<F> Program for F
@@ -398,6 +404,27 @@ impl Io<'_> {
     /// ([`IcmpErrorKind::TimeExceeded`]), which is how `traceroute` works.
     pub fn set_hop_limit(&mut self, hops: u8) {
         self.sending.hop_limit = hops;
+    }
+
+    /// Opens the host's raw socket: from now on every packet that reaches the host is handed to
+    /// this program's [`handle_packet`](Program::handle_packet) as it is, headers and fragments and
+    /// all, and to nobody else. The host answers nothing by itself any more: no ICMP error, no
+    /// reset. For programs that examine the network.
+    pub fn open_raw(&mut self) {
+        self.host.open_raw(self.program);
+    }
+
+    /// Sends a packet that the program has made itself, down to its headers. Its number and origin
+    /// are the host's to give. A source that is none of the host's addresses leads nowhere.
+    pub fn send_raw(&mut self, packet: Packet) {
+        let origin = self.host.node();
+        let translations = 0;
+        let slot = self.arena.insert(Packet {
+            origin,
+            translations,
+            ..packet
+        });
+        self.outbox.push(slot);
     }
 
     /// Asks to be woken at `when`; `None` cancels. A program has one alarm: the last call counts.

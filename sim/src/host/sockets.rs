@@ -67,6 +67,8 @@ pub(crate) struct Host {
     interfaces: Vec<Interface>,
     /// Sorted by port.
     sockets: Vec<Socket>,
+    /// Who gets every packet, if somebody asked for that.
+    raw: Option<ProgramId>,
     random: Stream,
     /// Most hosts never use it.
     tcp: Option<Box<Tcp>>,
@@ -80,6 +82,7 @@ impl Host {
             node,
             interfaces: Vec::new(),
             sockets: Vec::new(),
+            raw: None,
             random,
             tcp: None,
             network_layer: None,
@@ -163,6 +166,17 @@ impl Host {
             .iter()
             .copied()
             .find(|interface| interface.address == address)
+    }
+
+    /// Gives this program every packet from now on.
+    pub(crate) fn open_raw(&mut self, program: ProgramId) {
+        self.raw = Some(program);
+    }
+
+    /// Who gets every packet, as it is.
+    #[inline]
+    pub(crate) fn raw(&self) -> Option<ProgramId> {
+        self.raw
     }
 
     /// The address that a packet to `remote` is sent from.

@@ -181,6 +181,9 @@ impl Internet {
             let destination = packet.destination.address;
             return self.drop(slot, DropReason::WrongHost { host, destination });
         }
+        if let Some(program) = at.raw() {
+            return self.deliver_raw(host, program, slot);
+        }
         if packet.fragment.is_some() {
             if let Some(whole) = self.reassemble(host, slot) {
                 self.deliver(host, whole);
@@ -229,6 +232,23 @@ impl Internet {
             Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),
         };
         self.arena.get_mut(slot).payload = payload;
+        self.end(slot, fate);
+        self.carry_out(program);
+    }
+
+    /// A packet has reached a host whose raw socket is open.
+    #[cold]
+    fn deliver_raw(&mut self, host: NodeId, program: ProgramId, slot: Slot) {
+        // The arena's own may move while the program sends.
+        let packet = self.arena.get(slot).clone();
+        let now = self.now;
+        let (rejected, ()) = self.with_program(program, |program, io| {
+            program.handle_packet(now, &packet, io);
+        });
+        let fate = match rejected {
+            None => Fate::Delivered { host },
+            Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),
+        };
         self.end(slot, fate);
         self.carry_out(program);
     }

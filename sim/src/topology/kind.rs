@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::EdgePlan;
+use super::preset::{self, Preset, Seen};
 use crate::behaviour::{Filtering, Mapping};
 
 /// One edge of a home or office network.
@@ -17,15 +19,14 @@ pub enum Edge {
     /// Public addresses behind a firewall that lets no UDP cross, but TCP that the inside opens.
     /// `udp-blocked`.
     UdpBlocked,
-    /// Public addresses behind a firewall that lets the inside open TCP connections to port 443,
-    /// and nothing else cross. `tcp-443-only`.
-    Tcp443Only,
     /// A network with IPv6 only behind a NAT64 with DNS64, as mobile carriers have it; IPv6 passes
     /// untranslated behind a stateful filter. `nat64:eim/F`; `nat64` alone is `nat64:eim/eif`.
     Nat64(Filtering),
     /// The subscriber's half of 464XLAT (RFC 6877): hosts have a private IPv4 address beside their
     /// IPv6 one. `clat`, which needs a NAT64 outside of it.
     Clat,
+    /// A device as it is in the wild. See [`preset`](super::preset).
+    Preset(&'static Preset),
 }
 
 /// A network's kind: its edges, from the inside out.
@@ -82,6 +83,24 @@ impl Kind {
         Kind::sound(edges)
     }
 
+    /// Which of the edges a site's gateway is made for, both counted from the inside: a preset may
+    /// have several.
+    ///
+    /// # Panics
+    ///
+    /// A site of this kind has no such gateway.
+    pub fn edge_of(&self, gateway: usize) -> usize {
+        let mut made = 0;
+        let place = self.0.iter().position(|edge| {
+            made += match edge {
+                Edge::Preset(preset) => preset.edges().len(),
+                _ => 1,
+            };
+            gateway < made
+        });
+        place.unwrap_or_else(|| panic!("a site of kind {self} has {made} gateways"))
+    }
+
     /// The thirteen kinds of a default matrix: `open`, two firewalls, the nine NATs,
     /// `udp-blocked`.
     pub fn all() -> Vec<Kind> {
@@ -105,9 +124,11 @@ impl Kind {
 
     /// Whether a host behind these edges has a private address.
     pub fn translates(&self) -> bool {
-        self.0
-            .iter()
-            .any(|edge| matches!(edge, Edge::Nat(..) | Edge::Clat))
+        self.0.iter().any(|edge| match edge {
+            Edge::Nat(..) | Edge::Clat => true,
+            Edge::Open | Edge::Firewall(_) | Edge::UdpBlocked | Edge::Nat64(_) => false,
+            Edge::Preset(preset) => preset.edges().iter().any(EdgePlan::translates),
+        })
     }
 
     /// Whether a NAT64 is all that leads into IPv4. Hosts of such a network have IPv6 addresses.
@@ -117,7 +138,11 @@ impl Kind {
 
     /// Whether UDP crosses every edge.
     pub fn passes_udp(&self) -> bool {
-        !self.0.contains(&Edge::UdpBlocked) && !self.0.contains(&Edge::Tcp443Only)
+        self.0.iter().all(|edge| match edge {
+            Edge::Open | Edge::Firewall(_) | Edge::Nat(..) | Edge::Nat64(_) | Edge::Clat => true,
+            Edge::UdpBlocked => false,
+            Edge::Preset(preset) => preset.seen != Seen::Blocked,
+        })
     }
 }
 
@@ -127,9 +152,11 @@ pub enum ParseKindError {
     /// No edge is called that.
     #[error(
         "no kind of network is called {text:?}; there are open, firewall:adf, firewall:apdf, \
-         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked, tcp-443-only, nat64:eim/F \
-         (a NAT64 maps endpoint-independently) and 464xlat:eim/F, which is clat>nat64:eim/F; \
-         several edges in a row, inner first, are joined by '>': nat:eim/apdf>nat:eim/eif"
+         nat:M/F with M one of eim, adm, apdm and F one of eif, adf, apdf, udp-blocked, nat64:eim/F \
+         (a NAT64 maps endpoint-independently), 464xlat:eim/F, which is clat>nat64:eim/F, and the \
+         presets {presets} (`pinhole nat presets` tells of them); several edges in a row, inner \
+         first, are joined by '>': nat:eim/apdf>nat:eim/eif",
+        presets = preset::names()
     )]
     Unknown {
         /// The edge that nobody knows.
@@ -158,13 +185,13 @@ impl FromStr for Edge {
         let parse = || match text.split_once(':') {
             None if text == "open" => Some(Edge::Open),
             None if text == "udp-blocked" => Some(Edge::UdpBlocked),
-            None if text == "tcp-443-only" => Some(Edge::Tcp443Only),
             None if text == "clat" => Some(Edge::Clat),
             None if text == "nat64" => Some(Edge::Nat64(Filtering::EndpointIndependent)),
             Some(("nat64", behaviour)) => match behaviour.split_once('/')? {
                 ("eim", filtering) => Some(Edge::Nat64(filtering.parse().ok()?)),
                 _ => None,
             },
+            None => preset::find(text).map(Edge::Preset),
             Some(("firewall", filtering)) => match filtering.parse().ok()? {
                 // A firewall that lets everything in is `open`, and is called so.
                 Filtering::EndpointIndependent => None,
@@ -250,9 +277,9 @@ impl fmt::Display for Edge {
             Edge::Firewall(filtering) => write!(f, "firewall:{filtering}"),
             Edge::Nat(mapping, filtering) => write!(f, "nat:{mapping}/{filtering}"),
             Edge::UdpBlocked => f.write_str("udp-blocked"),
-            Edge::Tcp443Only => f.write_str("tcp-443-only"),
             Edge::Nat64(filtering) => write!(f, "nat64:eim/{filtering}"),
             Edge::Clat => f.write_str("clat"),
+            Edge::Preset(preset) => f.write_str(preset.name),
         }
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod kind;
 mod names;
 mod plan;
+pub mod preset;
 mod routes;
 mod site;
 
@@ -20,7 +21,7 @@ pub use error::BuildError;
 pub use kind::{Edge, Kind, ParseKindError};
 pub use plan::AddressPlan;
 pub(crate) use routes::{Route, RouteTable, compute as compute_routes};
-pub use site::{Site, SiteOptions};
+pub use site::{EdgePlan, Site, SiteOptions};
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -48,6 +48,64 @@ impl SiteOptions {
     }
 }
 
+/// One gateway of a site, as it is to be made: what an [`Edge`] stands for.
+#[derive(Clone)]
+pub struct EdgePlan {
+    /// What it is called, behind its site's name: `nat`, `firewall`, `router`.
+    pub word: &'static str,
+    /// What stands in it, from the inside out.
+    pub devices: Vec<Device>,
+    /// How many external addresses it has. A gateway that translates has at least one; 0 for one
+    /// that doesn't.
+    pub addresses: usize,
+    /// Whether it keeps the hosts on its inside apart.
+    pub isolated: bool,
+    /// What addresses hosts on its inside have.
+    pub inside: Inside,
+}
+
+/// What addresses hosts on a gateway's inside have.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Inside {
+    /// Those of its outside: it translates nothing.
+    Same,
+    /// Private ones, which its NAT translates.
+    Private,
+    /// IPv6 only: a NAT64 leads into IPv4.
+    Ipv6Only,
+    /// A private IPv4 one beside IPv6: its CLAT, which the site puts in, translates into IPv6.
+    Clat,
+}
+
+impl EdgePlan {
+    /// A gateway with a NAT that has this many external addresses.
+    pub fn nat(config: NatConfig, addresses: usize) -> Self {
+        EdgePlan {
+            word: "nat",
+            devices: vec![Device::Nat(config)],
+            addresses,
+            isolated: false,
+            inside: Inside::Private,
+        }
+    }
+
+    /// A gateway that translates nothing, called by this word.
+    pub fn transparent(word: &'static str, devices: Vec<Device>) -> Self {
+        EdgePlan {
+            word,
+            devices,
+            addresses: 0,
+            isolated: false,
+            inside: Inside::Same,
+        }
+    }
+
+    /// Whether hosts on its inside have private addresses.
+    pub fn translates(&self) -> bool {
+        matches!(self.inside, Inside::Private | Inside::Clat)
+    }
+}
+
 /// A site of a topology.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -65,7 +123,8 @@ pub struct Site {
 const FIRST_HOST: u64 = 2;
 
 impl Topology {
-    /// Adds a site called `name` on the inside of `core`: one gateway for each of the kind's edges.
+    /// Adds a site called `name` on the inside of `core`: one gateway for each of the kind's edges,
+    /// or several where an edge is a preset with several.
     /// They are called after what they are: `home.nat`, `home.firewall`, `home.router`; where
     /// several are the same, with a number, from the inside out: `home.nat1`, `home.nat2`.
     pub fn site(
@@ -76,8 +135,25 @@ impl Topology {
         options: &SiteOptions,
         plan: &mut AddressPlan,
     ) -> Site {
-        let edges = kind.edges();
-        let ipv6 = options.ipv6 || kind.is_behind_nat64();
+        self.site_of(name, core, &kind.plans(options), options, plan)
+    }
+
+    /// The same, of gateways as they are given, from the inside out. What the options say of NATs is
+    /// for kinds, and isn't looked at here.
+    ///
+    /// # Panics
+    ///
+    /// There is no gateway.
+    pub fn site_of(
+        &mut self,
+        name: &str,
+        core: NodeId,
+        edges: &[EdgePlan],
+        options: &SiteOptions,
+        plan: &mut AddressPlan,
+    ) -> Site {
+        let is_ipv6_only = |edge: &EdgePlan| matches!(edge.inside, Inside::Ipv6Only);
+        let ipv6 = options.ipv6 || edges.iter().any(is_ipv6_only);
         let block_v6 = ipv6.then(|| plan.site_v6());
         let mut prefix64 = None;
         // From the outside in: what an edge's outer side lives in is known when its turn comes.
@@ -92,26 +168,33 @@ impl Topology {
             } else {
                 options.lan
             };
-            let mut addresses = Vec::new();
-            let mut clat = None;
-            if let Edge::Nat64(_) = edge {
+            let mut addresses: Vec<Address> = Vec::with_capacity(edge.addresses);
+            for _ in 0..edge.addresses {
                 addresses.extend(self.take(&mut space, plan));
+            }
+            let mut clat = None;
+            if let Inside::Ipv6Only = edge.inside {
                 prefix64 = Some(Prefix64::well_known());
                 space = Space::Ipv6Only;
             }
-            if let Edge::Clat = edge {
+            if let Inside::Clat = edge.inside {
                 let source = Prefix::new(plan.site_v6().base(), 96);
                 let source = Prefix64::try_from(source).expect("the plan's blocks end in zeros");
                 self.subnet(node, CLAT_INSIDE);
                 // Its own address, by the custom that the first one is the router's.
                 addresses.push(source.embed(nth_host(CLAT_INSIDE, 0)));
                 clat = Some(source);
+                self.install(
+                    node,
+                    Device::Clat(ClatConfig {
+                        source,
+                        destination: Prefix64::well_known(),
+                    }),
+                );
             }
-            if let Edge::Nat(..) = edge {
-                addresses.extend(self.take(&mut space, plan));
-                let innermost_nat = !edges[..place]
-                    .iter()
-                    .any(|edge| matches!(edge, Edge::Nat(..)));
+            if let Inside::Private = edge.inside {
+                let is_nat = |edge: &EdgePlan| matches!(edge.inside, Inside::Private);
+                let innermost_nat = !edges[..place].iter().any(is_nat);
                 let block = match options.home {
                     _ if !innermost_nat => plan.carrier(),
                     Some(home) => home,
@@ -120,8 +203,25 @@ impl Topology {
                 self.subnet(node, block);
                 space = Space::Block(block, 0);
             }
-            for device in devices(*edge, options, clat) {
-                self.install(node, device);
+            for device in &edge.devices {
+                self.install(node, device.clone());
+            }
+            let guards_ipv6 = match edge.inside {
+                Inside::Private => options.ipv6,
+                Inside::Ipv6Only => true,
+                Inside::Same | Inside::Clat => false,
+            };
+            if guards_ipv6 {
+                // RFC 6092 §3.2: endpoint-independent filtering would do; what routers ship is this.
+                let filter = FirewallConfig::new(Filtering::AddressAndPortDependent);
+                let filter = FirewallConfig {
+                    family: Some(Family::V6),
+                    ..filter
+                };
+                self.install(node, Device::Firewall(filter));
+            }
+            if edge.isolated {
+                self.isolate(node);
             }
             let uplink = self.connect(node, outer, link, &addresses);
             if let Some(source) = clat {
@@ -141,7 +241,7 @@ impl Topology {
         }
         Site {
             name: name.to_owned(),
-            access: access.expect("a kind has at least one edge"),
+            access: access.expect("a site has at least one gateway"),
             edges: nodes,
             lan: options.lan,
             inside: space,
@@ -279,58 +379,51 @@ fn nth_host(block: Prefix, n: u64) -> Address {
         .expect("a site has as many hosts as its block has addresses")
 }
 
-/// `clat` is where the edge's hosts lie in IPv6, if it is a CLAT.
-fn devices(edge: Edge, options: &SiteOptions, clat: Option<Prefix64>) -> Vec<Device> {
-    let mut devices = match edge {
-        Edge::Open => Vec::new(),
-        Edge::Firewall(filtering) => return vec![Device::Firewall(FirewallConfig::new(filtering))],
-        Edge::UdpBlocked => vec![Device::Rules(Rules::udp_blocked())],
-        Edge::Tcp443Only => vec![Device::Rules(Rules::tcp_443_only())],
-        Edge::Nat(mapping, filtering) => vec![Device::Nat(NatConfig {
-            hairpinning: options.hairpinning,
-            filter_memory: options.filter_memory,
-            ..NatConfig::new(mapping, filtering)
-        })],
-        Edge::Nat64(filtering) => vec![Device::Nat64(Nat64Config::new(filtering))],
-        Edge::Clat => clat
-            .map(|source| {
-                let destination = Prefix64::well_known();
-                Device::Clat(ClatConfig {
-                    source,
-                    destination,
-                })
-            })
-            .into_iter()
-            .collect(),
-    };
-    if matches!(edge, Edge::Nat64(_)) || (options.ipv6 && matches!(edge, Edge::Nat(..))) {
-        // RFC 6092 §3.2: endpoint-independent filtering would do; what routers ship is this.
-        let filter = FirewallConfig::new(Filtering::AddressAndPortDependent);
-        devices.push(Device::Firewall(FirewallConfig {
-            family: Some(Family::V6),
-            ..filter
-        }));
+impl Kind {
+    /// The gateways that a site of this kind has, from the inside out. Presets say everything
+    /// themselves; what the options say of NATs is for those that a kind names by mapping and
+    /// filtering only.
+    pub fn plans(&self, options: &SiteOptions) -> Vec<EdgePlan> {
+        let plans = self.edges().iter().flat_map(|edge| match *edge {
+            Edge::Open => vec![EdgePlan::transparent("router", Vec::new())],
+            Edge::Firewall(filtering) => {
+                let firewall = Device::Firewall(FirewallConfig::new(filtering));
+                vec![EdgePlan::transparent("firewall", vec![firewall])]
+            }
+            Edge::UdpBlocked => {
+                let rules = Device::Rules(Rules::udp_blocked());
+                vec![EdgePlan::transparent("firewall", vec![rules])]
+            }
+            Edge::Nat(mapping, filtering) => {
+                let config = NatConfig {
+                    hairpinning: options.hairpinning,
+                    filter_memory: options.filter_memory,
+                    ..NatConfig::new(mapping, filtering)
+                };
+                vec![EdgePlan::nat(config, 1)]
+            }
+            Edge::Nat64(filtering) => vec![EdgePlan {
+                word: "nat64",
+                devices: vec![Device::Nat64(Nat64Config::new(filtering))],
+                addresses: 1,
+                isolated: false,
+                inside: Inside::Ipv6Only,
+            }],
+            Edge::Clat => vec![EdgePlan {
+                inside: Inside::Clat,
+                ..EdgePlan::transparent("clat", Vec::new())
+            }],
+            Edge::Preset(preset) => preset.edges(),
+        });
+        plans.collect()
     }
-    devices
 }
 
-fn edge_name(site: &str, edges: &[Edge], place: usize) -> String {
-    let word = |edge: &Edge| match edge {
-        Edge::Open => "router",
-        Edge::Firewall(_) | Edge::UdpBlocked | Edge::Tcp443Only => "firewall",
-        Edge::Nat(..) => "nat",
-        Edge::Nat64(_) => "nat64",
-        Edge::Clat => "clat",
-    };
-    let mine = word(&edges[place]);
-    let before = edges[..place]
-        .iter()
-        .filter(|edge| word(edge) == mine)
-        .count();
-    let after = edges[place + 1..]
-        .iter()
-        .filter(|edge| word(edge) == mine)
-        .count();
+fn edge_name(site: &str, edges: &[EdgePlan], place: usize) -> String {
+    let mine = edges[place].word;
+    let same = |edge: &&EdgePlan| edge.word == mine;
+    let before = edges[..place].iter().filter(same).count();
+    let after = edges[place + 1..].iter().filter(same).count();
     if before + after == 0 {
         format!("{site}.{mine}")
     } else {
