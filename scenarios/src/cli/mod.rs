@@ -5,6 +5,7 @@ mod matrix;
 mod nat;
 mod options;
 mod output;
+mod survey;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ enum Command {
     Matrix(matrix::MatrixArgs),
     /// What NATs and firewalls do, as experiments show it
     Nat(nat::NatArgs),
+    /// Of a population's calls: how many connect, over which path, how fast
+    Survey(Box<survey::SurveyArgs>),
 }
 
 /// How a command ended that did not fail.
@@ -56,6 +59,8 @@ enum Done {
     Well,
     /// It was interrupted; what was measured until then was printed.
     Interrupted,
+    /// It did, and what was expected is not so.
+    Unmet,
 }
 
 /// Why a command could not be done. Its message says what is wrong, where, and what would be right.
@@ -69,10 +74,12 @@ pub fn main() -> ExitCode {
         Command::Call(args) => call::run(&args, cli.everywhere),
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
+        Command::Survey(args) => survey::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(130),
+        Ok(Done::Unmet) => ExitCode::from(1),
         Err(failure) if output::is_broken_pipe(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");

@@ -8,11 +8,13 @@ pub mod ladder;
 mod matrix;
 mod story;
 mod style;
+mod survey;
 
 pub use call::call;
 pub use discovery::discovery;
 pub use matrix::matrix;
 pub use story::story;
+pub use survey::{FitAsked, against, fit, populations, survey};
 
 use std::fmt;
 use std::io;
