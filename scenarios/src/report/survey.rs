@@ -126,7 +126,9 @@ fn grouped(number: u64) -> String {
 /// Lines of at most so many characters, broken at spaces.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    // A number stays with its percent sign.
+    let text = text.replace(" %", "\u{a0}%");
+    for word in text.split_ascii_whitespace() {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -142,12 +144,12 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 fn notes(survey: &Survey) -> Vec<String> {
     let mut notes = Vec::new();
     let tally = &survey.tally;
-    let unbuilt = &survey.config.population.unbuilt;
-    if !unbuilt.is_empty() {
+    let population = &survey.config.population;
+    if population.lacks_transports() {
         notes.push(format!(
             "the service offers TURN over {} as well, which this version doesn't have: calls that \
              need it count as none",
-            unbuilt.join(" and ")
+            population.unbuilt.join(" and ")
         ));
     }
     if tally.stopped() > 0 {
@@ -427,6 +429,7 @@ mod tests {
     fn lines_are_broken_at_spaces() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("incomprehensibilities", 5), ["incomprehensibilities"]);
+        assert_eq!(wrap("of 50 %", 5), ["of", "50\u{a0}%"]);
         assert!(wrap("", 5).is_empty());
     }
 }

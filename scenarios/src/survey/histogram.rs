@@ -98,7 +98,7 @@ mod tests {
         #[test]
         fn quantiles_are_within_a_percent_of_the_exact_ones(
             mut times in prop::collection::vec(0..100_000_000u64, 1..500),
-            share in 0.0..=1.0,
+            share in 0.0..=1.0f64,
         ) {
             let mut histogram = Histogram::default();
             times.iter().for_each(|time| histogram.add(*time));

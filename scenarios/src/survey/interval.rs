@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_interval_is_within_0_and_1_and_holds_its_share(of in 1..1u64 << 40, part in 0.0..=1.0) {
+        fn an_interval_is_within_0_and_1_and_holds_its_share(of in 1..1u64 << 40, part in 0.0..=1.0f64) {
             let count = (of as f64 * part) as u64;
             let interval = Interval::wilson(count, of).unwrap();
             prop_assert!(0.0 <= interval.low && interval.low <= interval.share);

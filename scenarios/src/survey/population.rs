@@ -187,6 +187,13 @@ impl Population {
         classes.map(|(class, share)| share * is(class)).sum()
     }
 
+    /// Whether calls will fail for want of a TURN transport that the service has, and this version
+    /// hasn't.
+    pub fn lacks_transports(&self) -> bool {
+        let needs = |class: &Class| class.weight > 0.0 && !class.kind.passes_udp();
+        !self.unbuilt.is_empty() && self.classes.iter().any(needs)
+    }
+
     /// The population as a file, complete: what [`parse`](Population::parse) reads it as again.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();

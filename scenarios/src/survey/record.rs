@@ -95,14 +95,6 @@ impl Measure {
         }
     }
 
-    /// Whether it is about calls over a relay, or without.
-    pub fn is_of_relays(self) -> bool {
-        matches!(
-            self,
-            Measure::Relayed | Measure::RelayedBy(_) | Measure::Unrelayed
-        )
-    }
-
     /// What a survey says of it; `None` if it counted nothing of the kind.
     pub fn of(self, survey: &Survey) -> Option<Interval> {
         let tally = &survey.tally;

@@ -169,7 +169,7 @@ fn row(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()> {
         format!("{}{interval}", percent(surveyed.share)),
     )?;
     let published = format!(
-        "published: {} of {} — {}",
+        "published: {} ({}) — {}",
         figure.shown, figure.population, figure.source
     );
     for line in wrap(&published, WIDTH - 4) {

@@ -197,7 +197,6 @@ struct ClassRow<'p> {
 }
 
 pub(super) fn populations(all: &[Population]) -> Vec<PopulationRow<'_>> {
-    let row = |population: &'_ Population| -> Vec<f64> { population.shares() };
     all.iter()
         .map(|population| PopulationRow {
             population: &population.name,
@@ -206,7 +205,7 @@ pub(super) fn populations(all: &[Population]) -> Vec<PopulationRow<'_>> {
             classes: population
                 .classes
                 .iter()
-                .zip(row(population))
+                .zip(population.shares())
                 .map(|(class, share)| ClassRow {
                     name: &class.name,
                     network: class.kind.to_string(),

@@ -211,29 +211,53 @@ fn table(
         }
         confirmation(out, asked, found, survey)?;
         let against = fit::contradictions(&survey.config.population, &found.claim);
-        if !against.is_empty() {
-            writeln!(out, "  What has been published speaks against it:")?;
-        }
-        for Contradiction { figure, value } in against {
-            let line = format!(
-                "{}: {}, published {} ({}; {})",
-                figure.measure.words(),
-                percent(value),
-                figure.shown,
-                figure.population,
-                figure.source
-            );
-            for (place, line) in wrap(&line, WIDTH - 6).iter().enumerate() {
-                let mark = if place == 0 { "·" } else { " " };
-                writeln!(out, "    {mark} {line}")?;
-            }
-        }
+        let own = against.iter().filter(|it| !it.is_of_claim());
+        contradictions(out, "What has been published speaks against it:", own)?;
     }
+    let against = fit::contradictions(&surveys[0].config.population, &found.claim);
+    let claims = against.iter().filter(|it| it.is_of_claim());
+    writeln!(out)?;
+    contradictions(
+        out,
+        "Whatever the population, what has been published speaks against the claim:",
+        claims,
+    )?;
     writeln!(
         out,
-        "\n{DIM}No figure has been published of pairs on one LAN. An answer shows what would have\n\
-         to be so, not what is.{DIM:#}"
+        "{DIM}No figure has been published of pairs on one LAN. An answer shows what would\n\
+         have to be so, not what is.{DIM:#}"
     )
+}
+
+fn contradictions<'c>(
+    out: &mut dyn Write,
+    heading: &str,
+    all: impl Iterator<Item = &'c Contradiction>,
+) -> io::Result<()> {
+    let mut last = None;
+    for Contradiction { figure, value } in all {
+        if last.is_none() {
+            writeln!(out, "  {heading}")?;
+        }
+        if last != Some(figure.measure) {
+            writeln!(
+                out,
+                "    {} {}; published:",
+                figure.measure.words(),
+                percent(*value)
+            )?;
+        }
+        last = Some(figure.measure);
+        let line = format!(
+            "{} ({}) — {}",
+            figure.shown, figure.population, figure.source
+        );
+        for (place, line) in wrap(&line, WIDTH - 8).iter().enumerate() {
+            let mark = if place == 0 { "·" } else { " " };
+            writeln!(out, "    {DIM}{mark} {line}{DIM:#}")?;
+        }
+    }
+    Ok(())
 }
 
 fn confirmation(
