@@ -377,8 +377,8 @@ fn cell_call(
     } else {
         Neighbourhood::Apart
     };
-    for side in 0..2 {
-        let class = &base.classes[pair[side]];
+    for (side, class) in pair.into_iter().enumerate() {
+        let class = &base.classes[class];
         config.kinds[side] = class.kind.clone();
         let (access, stack) = (stream.unit(), stream.unit());
         config.access[side] = class.access.as_ref().map(|mix| mix.at(access).link());
