@@ -355,12 +355,17 @@ fn fit(args: &FitArgs, everywhere: Everywhere) -> Result<Done, Failure> {
     })
 }
 
-/// A flag that the first Ctrl-C sets; the second ends the process at once.
+/// What counts as one Ctrl-C: programs that stand before this one may pass it on a second time.
+const ONE_KEYSTROKE: Duration = Duration::from_millis(500);
+
+/// A flag that the first Ctrl-C sets; a later one ends the process at once.
 fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        flag.store(true, Ordering::Relaxed);
+        if first.get_or_insert_with(Instant::now).elapsed() > ONE_KEYSTROKE {
             std::process::exit(130);
         }
     })?;

@@ -615,3 +615,67 @@ pub fn confirms(tally: &Tally, claim: &Claim, tolerance: f64) -> bool {
         interval.is_some_and(|it| it.meets(share - tolerance, share + tolerance))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::survey::presets;
+
+    fn table() -> Table {
+        let base = presets::named(presets::DEFAULT).unwrap();
+        Table::measure(&base, 1).unwrap()
+    }
+
+    #[test]
+    fn shares_to_be_expected_are_shares() {
+        let table = table();
+        for values in [[0.0; 4], [0.15, 0.03, 0.45, 0.03], [1.0, 0.0, 1.0, 1.0]] {
+            let expected = table.expected(&Parameters::from_values(values));
+            let sum: f64 = expected.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{expected:?}");
+        }
+        // On one LAN nothing stands between two hosts, whatever their edge.
+        let together = table.expected(&Parameters::from_values([0.3, 0.3, 0.5, 1.0]));
+        assert!((together[0] - 1.0).abs() < 1e-9, "{together:?}");
+        // Where nobody has UDP nothing gets through but by a relay.
+        let alone = table.expected(&Parameters::from_values([0.0, 1.0, 0.5, 0.0]));
+        assert_eq!(alone[0] + alone[1], 0.0, "{alone:?}");
+    }
+
+    #[test]
+    fn what_a_population_gives_leads_back_to_one_that_gives_it() {
+        let table = table();
+        let bounds = ["0..0.5", "0..0.3", "0..1", "0..0.5"].map(|it| it.parse().unwrap());
+        for values in [[0.1, 0.0, 0.8, 0.17], [0.3, 0.1, 0.2, 0.05]] {
+            let [direct, reflexive, relayed, _] = table.expected(&Parameters::from_values(values));
+            let claim = Claim::new(direct, reflexive, relayed).unwrap();
+            let found = search(&table, &claim, &bounds, 0.005);
+            assert!(found.exists);
+            assert!(found.answers.iter().all(|answer| answer.distance <= 0.005));
+            for answer in &found.answers {
+                let population = table.population(&answer.parameters, &claim);
+                let read = Population::parse("fit", &population.to_toml()).unwrap();
+                assert_eq!(read, population);
+                let again = Parameters::of(&population).values();
+                for (one, other) in again.into_iter().zip(answer.parameters.values()) {
+                    assert!((one - other).abs() < 1e-6, "{again:?}");
+                }
+            }
+        }
+        let impossible = Claim::new(0.0, 0.0, 1.0).unwrap();
+        let found = search(&table, &impossible, &bounds, 0.005);
+        assert!(!found.exists);
+        assert_eq!(found.answers.len(), 1);
+    }
+
+    #[test]
+    fn claims_and_ranges_that_cannot_be_are_refused() {
+        assert!(Claim::new(0.7, 0.25, 0.05).is_ok());
+        assert!(Claim::new(0.7, 0.25, 0.06).is_err());
+        for text in ["", "a", "0.5..0.1", "-1..0", "0..2", "0..0.1..0.2", "nan"] {
+            assert!(text.parse::<Range>().is_err(), "{text}");
+        }
+        let one: Range = "0.3".parse().unwrap();
+        assert_eq!(one.to_string(), "0.3..0.3");
+    }
+}

@@ -514,3 +514,79 @@ fn settings(field: &Field<'_>, call: &mut CallConfig) -> Result<(), FileError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"
+        name = "every \"field\""
+        basis = "two\nlines and a \u007f"
+        same_lan = 0.125
+        turn = ["udp"]
+        stacks = { is = 0.9, rtc-ice = 0.1 }
+        stacks_b = "rtc-ice"
+        [[class]]
+        name = "home"
+        network = "nat:eim/apdf>nat:eim/eif"
+        weight = 3
+        ipv6 = 0.1
+        access = { fibre = 2, wpt-3g = 1 }
+        [[class]]
+        network = "nat:apdm/apdf"
+        weight = 1e-3
+        [[group]]
+        name = "family"
+        share = 0.5
+        classes = ["home", "home"]
+        [call]
+        delay_ms = 12.5
+        signaling_delay_ms = 0
+        trickle = false
+        hairpin = true
+        filter_memory = "mapping"
+        until_ms = 9000
+        packets = 700
+    "#;
+
+    #[test]
+    fn a_population_is_read_as_it_is_written() {
+        let population = Population::parse("full", FULL).unwrap();
+        assert_eq!(population.same_lan, 0.125);
+        assert_eq!(population.classes[0].ipv6, 0.1);
+        assert_eq!(population.groups[0].classes, [0]);
+        assert_eq!(population.stacks[0].entries().len(), 2);
+        assert_eq!(population.stacks[1], StackMix::only(Stack::Rtc));
+        assert_eq!(population.call.delay, Duration::from_micros(12_500));
+        assert_eq!(population.call.budget.packets, 700);
+        assert!(population.call.hairpinning && !population.call.trickle);
+        let written = population.to_toml();
+        let again = Population::parse("written", &written).unwrap();
+        assert_eq!(again, population, "{written}");
+        assert_eq!(again.to_toml(), written);
+    }
+
+    #[test]
+    fn the_contracts_example_is_read() {
+        let text = r#"
+            name = "my users"
+            same_lan = 0.02            # share of pairs whose endpoints sit on one LAN
+            turn = ["udp", "tcp", "tls"]
+            [[class]]
+            network = "nat:eim/apdf"
+            weight = 0.84
+            ipv6 = 0.08
+            [[class]]
+            network = "udp-blocked"
+            weight = 0.03
+        "#;
+        let population = Population::parse("example", text).unwrap();
+        let offered = population.call.turn.transports().len() + population.unbuilt.len();
+        assert_eq!(offered, 3);
+        let shares = population.shares();
+        assert!((shares[0] - 84.0 / 87.0).abs() < 1e-12);
+        let none = text.replace("[\"udp\", \"tcp\", \"tls\"]", "[]");
+        let none = Population::parse("example", &none).unwrap();
+        assert!(none.call.turn.transports().is_empty());
+    }
+}
