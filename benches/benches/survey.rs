@@ -13,8 +13,8 @@ use pinhole_scenarios::survey::{Collected, Shard, SurveyConfig, presets, run};
 const ROUNDS: u64 = 3;
 
 fn main() {
-    let asked = std::env::args().filter_map(|argument| argument.parse().ok());
-    let calls: u64 = asked.last().unwrap_or(10_000);
+    let mut asked = std::env::args().filter_map(|argument| argument.parse().ok());
+    let calls: u64 = asked.next_back().unwrap_or(10_000);
     let mut config = SurveyConfig {
         population: presets::named(presets::DEFAULT).expect("the default is a preset"),
         calls,
