@@ -115,7 +115,7 @@ fn intervals_hold_the_truth_as_often_as_they_promise() {
         // What can't be must not be, and what must be is.
         for (class, share) in CLASSES.into_iter().zip(shares) {
             let counted = survey.tally.share(class).expect("calls were made").count;
-            let extreme = share < 1e-12 || share > 1.0 - 1e-12;
+            let extreme = !(1e-12..=1.0 - 1e-12).contains(&share);
             assert!(
                 !extreme || counted as f64 == share.round() * CALLS as f64,
                 "seed {seed}: {counted} calls are {class:?}, and {share} of all should be"
