@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod lab;
 pub mod tcp;
+pub mod truth;
 pub mod world;
 
 /// The README's Rust is compiled, so that it can't go out of date.

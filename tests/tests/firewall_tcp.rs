@@ -269,7 +269,7 @@ fn states_tell_answers_from_questions() {
         Rule::allow_out(Protocol::Tcp, 22..=22),
         Rule::new(Action::Deny),
     ]);
-    assert_eq!(reached(deaf, &[22]), []);
+    assert_eq!(reached(deaf, &[22]), Vec::<u16>::new());
 }
 
 #[test]

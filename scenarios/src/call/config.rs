@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pinhole::Time;
+use pinhole::link::Link;
 use pinhole::nat::FilterMemory;
 use pinhole::topology::Kind;
+use pinhole::{Budget, Time};
 
 use super::fault::{CallFault, RestartPolicy};
 use crate::ice::Stack;
@@ -120,7 +121,7 @@ pub enum Neighbourhood {
 }
 
 /// A call: who, from where, and how it is set up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct CallConfig {
     /// The kinds of network that A and B are on. B's counts only if they are apart.
     pub kinds: [Kind; 2],
@@ -139,6 +140,9 @@ pub struct CallConfig {
     pub turn: TurnOffer,
     /// One way between any two edges, servers included.
     pub delay: Duration,
+    /// The access links of A and B, their delay coming on top of `delay`; `None` adds nothing. B's
+    /// counts only if they are apart.
+    pub access: [Option<Link>; 2],
     /// What a signal takes from one endpoint to the other.
     pub signaling_delay: Duration,
     /// Whether candidates are signaled as they are found, or all at once.
@@ -157,6 +161,8 @@ pub struct CallConfig {
     pub restart: RestartPolicy,
     /// When the call is given up; in a call with faults, when it ends.
     pub until: Time,
+    /// What the run may spend: a storm between two stacks ends with an error.
+    pub budget: Budget,
     /// What everything random is drawn from.
     pub seed: u64,
 }
@@ -172,6 +178,7 @@ impl CallConfig {
             neighbourhood: Neighbourhood::Apart,
             turn: TurnOffer::all(),
             delay: Duration::from_millis(20),
+            access: [None; 2],
             signaling_delay: Duration::from_millis(50),
             trickle: true,
             hairpinning: false,
@@ -180,6 +187,7 @@ impl CallConfig {
             faults: Vec::new(),
             restart: RestartPolicy::default(),
             until: Time::from_millis(45_000),
+            budget: Budget::default(),
             seed: 1,
         }
     }

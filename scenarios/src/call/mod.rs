@@ -111,6 +111,12 @@ impl Caller {
         }
     }
 
+    /// The internet of the last call, even of one that ended with an error: what was measured
+    /// until then stands.
+    pub fn internet(&self) -> &Internet {
+        &self.net
+    }
+
     /// Makes a call.
     ///
     /// # Errors

@@ -32,8 +32,18 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
     let mut plan = Topology::new();
     let mut addresses = AddressPlan::new();
     let core = plan.router("internet");
+    plan.budget(config.budget);
     // Half the way between two edges lies on either side of the core.
-    let access = Link::with_delay(config.delay / 2);
+    let half = config.delay / 2;
+    let access = Link::with_delay(half);
+    let access_of = |side: usize| match config.access[side] {
+        None => access,
+        Some(mut link) => {
+            link.up.delay += half;
+            link.down.delay += half;
+            link
+        }
+    };
     let ipv6 = config.ipv6.contains(&true);
     let options = |side: usize| SiteOptions {
         hairpinning: if config.hairpinning {
@@ -44,7 +54,7 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
         filter_memory: config.filter_memory,
         isolated: config.neighbourhood == Neighbourhood::IsolatedLan,
         ipv6: config.ipv6[side],
-        ..SiteOptions::new(access)
+        ..SiteOptions::new(access_of(side))
     };
     let mut a = plan.site("a", core, &config.kinds[0], &options(0), &mut addresses);
     let host_a = plan.host_at(&mut a, "a", &mut addresses);

@@ -5,6 +5,7 @@ mod matrix;
 mod nat;
 mod options;
 mod output;
+mod survey;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ enum Command {
     Matrix(matrix::MatrixArgs),
     /// What NATs and firewalls do, as experiments show it
     Nat(nat::NatArgs),
+    /// Of a population's calls: how many connect, over which path, how fast
+    Survey(Box<survey::SurveyArgs>),
 }
 
 /// How a command ended that did not fail.
@@ -79,6 +82,7 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Call(args) => call::run(&args, cli.everywhere),
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
+        Command::Survey(args) => survey::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,

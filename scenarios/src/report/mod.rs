@@ -11,6 +11,7 @@ mod parameters;
 mod presets;
 mod story;
 mod style;
+mod survey;
 
 pub use call::call;
 pub use check::check;
@@ -18,6 +19,7 @@ pub use discovery::discovery;
 pub use matrix::matrix;
 pub use presets::presets;
 pub use story::story;
+pub use survey::{FitAsked, against, fit, populations, survey};
 
 use std::fmt;
 use std::io;

@@ -25,6 +25,11 @@ impl Digest {
         self.0 = hasher.finish();
     }
 
+    /// The digest that was shown as this number.
+    pub const fn from_value(value: u64) -> Self {
+        Digest(value)
+    }
+
     /// The digest as a number.
     pub const fn value(self) -> u64 {
         self.0
