@@ -347,8 +347,8 @@ fn segments_fill_the_links_mtu_in_both_ip_versions() {
     let v4 = ["192.0.2.1", "192.0.2.2"];
     let v6 = ["2001:db8::1", "2001:db8::2"];
     for mtu in [576, 1280, 1500, 9000] {
-        assert_eq!(longest(v4, mtu), mtu.into());
-        assert_eq!(longest(v6, mtu), mtu.into());
+        assert_eq!(longest(v4, mtu), u32::from(mtu));
+        assert_eq!(longest(v6, mtu), u32::from(mtu));
     }
     // Where nothing is said, an Ethernet.
     assert_eq!(longest(v6, u16::MAX), 1500);
