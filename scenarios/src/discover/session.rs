@@ -98,6 +98,19 @@ impl<'a> Session<'a> {
         self.server
     }
 
+    /// The time.
+    pub(super) fn now(&self) -> Time {
+        self.net.now()
+    }
+
+    /// Whether the device has shown more than one external address so far.
+    pub(super) fn addresses_differ(&self) -> bool {
+        let mapped = |step: &Step| Some(step.answer?.mapped?.ip());
+        let mut seen = self.log.iter().filter_map(mapped);
+        let first = seen.next();
+        seen.any(|other| Some(other) != first)
+    }
+
     pub(super) fn into_log(self) -> Vec<Step> {
         self.log
     }
