@@ -215,7 +215,9 @@ pub(super) fn tcp_lives(
     Ok(came.is_some_and(|came| came.at == X1))
 }
 
-type Out = fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>;
+/// The first packet of a protocol: returns the external endpoint that it comes from, if it gets out.
+pub(super) type Out =
+    fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>;
 
 /// A UDP datagram out.
 pub(super) const UDP: Out = |lab, from, to| lab.mapped(from, to);
