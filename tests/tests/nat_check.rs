@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use pinhole::middlebox::{Middlebox, PacketFilter, Surroundings, Verdict as Judged, Way};
 use pinhole::nat::{
-    Capacity, ChangeOfMind, Conflict, Fragments, Hairpinning, IcmpErrors, NatConfig, Pooling,
-    PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, TooBig, UnsolicitedSyn,
-    WhenFull,
+    Capacity, ChangeOfMind, Conflict, FilterMemory, Fragments, Hairpinning, IcmpErrors, NatConfig,
+    Pooling, PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, TooBig,
+    UnsolicitedSyn, WhenFull,
 };
 use pinhole::packet::{Packet, Payload, Protocol, TcpFlags, Transport};
 use pinhole::topology::preset;
-use pinhole::topology::{Device, EdgePlan};
+use pinhole::topology::{Device, EdgePlan, Kind};
 use pinhole::trace::DropReason;
 use pinhole::{Endpoint, Filtering, Mapping, Prefix, Time};
 use pinhole_scenarios::check::{Check, REQUIREMENTS, Subject, Verdict, check};
@@ -459,6 +459,28 @@ fn one_seed_is_one_examination() {
     };
     assert_eq!(once(3), once(3));
     assert_ne!(once(3), once(4));
+}
+
+/// Whatever stands on the way, a check comes to an end: also where there is room for six hosts only,
+/// and where no host has an IPv4 address.
+#[test]
+fn every_kind_can_be_examined() {
+    for (text, asked) in [
+        ("open", false),
+        ("udp-blocked", false),
+        ("firewall:adf", false),
+        ("nat64:eim/eif", false),
+        ("464xlat:eim/eif", true),
+        ("clat>nat64:eim/eif>carrier-grade", true),
+        ("home-router>464xlat:eim/eif", true),
+        ("nat:apdm/apdf>udp-blocked", true),
+    ] {
+        let kind: Kind = text.parse().expect("a kind");
+        let subject = Subject::of(&kind, Hairpinning::Off, FilterMemory::default());
+        let found = check(&subject, 1).expect("the device makes sense");
+        let idle = found.count(Verdict::NotApplicable) == REQUIREMENTS.len();
+        assert_eq!(idle, !asked, "{text}");
+    }
 }
 
 #[test]

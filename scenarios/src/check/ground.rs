@@ -32,6 +32,8 @@ pub(super) struct Life {
 
 /// What is known of a device.
 pub(super) struct Ground {
+    /// Whether the hosts inside have IPv4 addresses, of which all this is about.
+    pub(super) ipv4: bool,
     pub(super) udp: Option<Way>,
     pub(super) tcp: Option<Way>,
     pub(super) subscribers: bool,
@@ -88,6 +90,7 @@ pub(super) fn explore(lab: &mut Lab<'_>, subject: &Subject) -> Result<Ground, Ch
     lab.afresh()?;
     let tcp = way(lab, TCP)?;
     let mut ground = Ground {
+        ipv4: lab.address(X1).is_ipv4(),
         udp,
         tcp,
         subscribers: subject.has_subscribers(),
@@ -215,7 +218,9 @@ pub(super) fn tcp_lives(
     Ok(came.is_some_and(|came| came.at == X1))
 }
 
-type Out = fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>;
+/// The first packet of a protocol: returns the external endpoint that it comes from, if it gets out.
+pub(super) type Out =
+    fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>;
 
 /// A UDP datagram out.
 pub(super) const UDP: Out = |lab, from, to| lab.mapped(from, to);
@@ -234,8 +239,7 @@ pub(super) fn rival(lab: &mut Lab<'_>, way: Way, out: Out) -> Result<Host, Check
     })?;
     let to = way.to(lab, Y1);
     let mine = out(lab, (X1, 4000), to)?;
-    for n in 1..RIVALS {
-        let host = lab.inside(n);
+    for (n, host) in lab.hosts_inside().enumerate().skip(1) {
         let its = out(lab, (host, 4000 + n as u16), to)?;
         if mine.map(|it| it.address) == its.map(|it| it.address) {
             return Ok(host);

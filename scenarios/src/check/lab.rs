@@ -70,7 +70,7 @@ impl Program for Ear {
 pub(super) struct Setting {
     /// The most bytes that the link outside the device carries.
     pub(super) mtu: Option<u16>,
-    /// Hosts inside beyond X1 and X2.
+    /// Hosts inside beyond X1 and X2, as far as there is room for them.
     pub(super) more_inside: usize,
     /// Whether the outside has a private network, 192.168.1.0/24, and W is [in it](IN_PRIVATE).
     pub(super) private_outside: bool,
@@ -82,6 +82,8 @@ pub(super) struct Lab<'a> {
     seed: u64,
     net: Internet,
     hosts: Vec<(NodeId, ProgramId)>,
+    /// How many of them are inside.
+    inside: usize,
     heard: Vec<Arrival>,
     /// Packets that prove nothing one by one: from, and up to but not with.
     bulk: Vec<(usize, usize)>,
@@ -96,6 +98,7 @@ impl<'a> Lab<'a> {
             seed,
             net: Internet::default(),
             hosts: Vec::new(),
+            inside: 0,
             heard: Vec::new(),
             bulk: Vec::new(),
             proofs: Vec::new(),
@@ -157,10 +160,12 @@ impl<'a> Lab<'a> {
         let w = plan.host("W");
         plan.connect(w, core, far, &[spare]);
         nodes.push((w, W));
-        for n in 0..setting.more_inside {
+        let more_inside = setting.more_inside.min(self.subject.room() - 2);
+        self.inside = 2 + more_inside;
+        for n in 0..more_inside {
             let name = format!("X{}", n + 3);
             let node = plan.host_at(&mut site, name, &mut addresses);
-            nodes.push((node, Host(5 + n)));
+            nodes.push((node, Host(W.0 + n + 1)));
         }
         self.net = plan.build(self.seed)?;
         self.net.record();
@@ -174,13 +179,11 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// A further host inside, from 0.
-    pub(super) fn inside(&self, n: usize) -> Host {
-        match n {
-            0 => X1,
-            1 => X2,
-            _ => Host(3 + n),
-        }
+    /// Every host inside: X1, X2, and those that the setting asks for beyond, as far as there is
+    /// room for them.
+    pub(super) fn hosts_inside(&self) -> impl Iterator<Item = Host> + use<> {
+        let more = (2..self.inside).map(|n| Host(W.0 + n - 1));
+        [X1, X2].into_iter().chain(more)
     }
 
     pub(super) fn endpoint(&self, host: Host, port: u16) -> Endpoint {

@@ -34,7 +34,7 @@ pub use proof::Proof;
 pub use requirement::{Level, REQUIREMENTS, Requirement};
 
 use pinhole::nat::{FilterMemory, Hairpinning, NatConfig};
-use pinhole::topology::{BuildError, Device, EdgePlan, Kind, SiteOptions};
+use pinhole::topology::{BuildError, Device, EdgePlan, Inside, Kind, SiteOptions};
 use pinhole::trace::Digest;
 use pinhole::{Address, BudgetExceeded, Prefix};
 
@@ -89,6 +89,16 @@ impl Subject {
             Device::Nat(config) => Some(config),
             _ => None,
         })
+    }
+
+    /// How many hosts find room inside.
+    fn room(&self) -> usize {
+        let innermost = self.edges.iter().find(|edge| edge.inside != Inside::Same);
+        match innermost.map(|edge| edge.inside) {
+            // All of 192.0.0.0/29 (RFC 7335) but the network's and the router's.
+            Some(Inside::Clat) => 6,
+            _ => 200,
+        }
     }
 
     /// Whether it knows subscribers, and so claims to be a carrier's. No packet tells that.

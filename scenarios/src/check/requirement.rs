@@ -70,6 +70,7 @@ impl Requirement {
             Some(_) => None,
         };
         match self.about {
+            _ if !ground.ipv4 => Some("hosts inside have no IPv4 address"),
             About::Udp => udp,
             About::Tcp => tcp,
             About::Both => udp.or(tcp),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pinhole::packet::Transport;
 use pinhole::{Address, Endpoint, Filtering, Mapping};
 
-use super::ground::{EARLY, Ground, Life, UDP, Way, filtering_of, rival, udp_lives};
+use super::ground::{EARLY, Ground, Life, Out, UDP, Way, filtering_of, rival, udp_lives};
 use super::lab::{Host, IN_PRIVATE, Lab, Setting, W, X1, X2, Y1, Y2};
 use super::{CheckError, Finding, Found};
 
@@ -83,11 +83,7 @@ pub(super) fn overloading(lab: &mut Lab<'_>, ground: &Ground) -> Found {
 }
 
 /// Whether two hosts get one external endpoint, toward one destination.
-pub(super) fn shared(
-    lab: &mut Lab<'_>,
-    way: Way,
-    out: fn(&mut Lab<'_>, (Host, u16), Endpoint) -> Result<Option<Endpoint>, CheckError>,
-) -> Found {
+pub(super) fn shared(lab: &mut Lab<'_>, way: Way, out: Out) -> Found {
     let rival = rival(lab, way, out)?;
     let to = way.to(lab, Y1);
     for port in 5000..5004 {

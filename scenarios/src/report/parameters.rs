@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pinhole::Lifetimes;
 use pinhole::nat::{
     Conflict, FilterMemory, Fragments, Hairpinning, IcmpErrors, NatConfig, Pooling, PortAllocation,
     PortConflict, PortOverloading, Refresh, RouterInput, TooBig, UnsolicitedSyn, WhenFull,
@@ -39,7 +40,7 @@ pub(super) fn nat(config: &NatConfig) -> Vec<(&'static str, Value)> {
         rewrites_payloads,
         router_input,
     } = config;
-    vec![
+    let mut parameters = vec![
         ("mapping", json!(mapping.name())),
         ("filtering", json!(filtering.name())),
         (
@@ -109,17 +110,9 @@ pub(super) fn nat(config: &NatConfig) -> Vec<(&'static str, Value)> {
                 .map(|prefix| json!(prefix.to_string()))
                 .collect(),
         ),
-        ("udp_ms", milliseconds(lifetimes.udp)),
-        (
-            "udp_unanswered_ms",
-            lifetimes.udp_unanswered.map_or(Value::Null, milliseconds),
-        ),
-        ("tcp_transitory_ms", milliseconds(lifetimes.tcp_transitory)),
-        (
-            "tcp_established_ms",
-            milliseconds(lifetimes.tcp_established),
-        ),
-        ("icmp_query_ms", milliseconds(lifetimes.icmp_query)),
+    ];
+    parameters.extend(self::lifetimes(lifetimes));
+    parameters.extend([
         (
             "refresh",
             json!(match refresh {
@@ -205,6 +198,24 @@ pub(super) fn nat(config: &NatConfig) -> Vec<(&'static str, Value)> {
                 RouterInput::Accept => "accept",
             }),
         ),
+    ]);
+    parameters
+}
+
+/// How long what is remembered lives.
+pub(super) fn lifetimes(lifetimes: &Lifetimes) -> Vec<(&'static str, Value)> {
+    vec![
+        ("udp_ms", milliseconds(lifetimes.udp)),
+        (
+            "udp_unanswered_ms",
+            lifetimes.udp_unanswered.map_or(Value::Null, milliseconds),
+        ),
+        ("tcp_transitory_ms", milliseconds(lifetimes.tcp_transitory)),
+        (
+            "tcp_established_ms",
+            milliseconds(lifetimes.tcp_established),
+        ),
+        ("icmp_query_ms", milliseconds(lifetimes.icmp_query)),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use pinhole::Mapping;
-use pinhole::firewall::{Action, FirewallConfig, Rule, Rules, States};
+use pinhole::firewall::{Action, FirewallConfig, MidStream, Rule, Rules, States};
 use pinhole::middlebox::Way;
 use pinhole::packet::Protocol;
 use pinhole::topology::preset::{FAMILIES, Preset, Requirement, Seen};
@@ -116,63 +116,109 @@ fn device(device: &Device) -> Value {
             "filtering": config.filtering.name(),
             "udp_ms": config.lifetimes.udp.as_millis() as u64,
         }),
-        Device::Rules(rules) => json!({ "device": "rules", "rules": in_words(rules) }),
-        Device::Nat64(_) => json!({ "device": "nat64" }),
-        Device::Clat(_) => json!({ "device": "clat" }),
+        Device::Rules(rules) => {
+            let lifetimes = parameters::lifetimes(&rules.lifetimes).into_iter();
+            let mut object = Map::new();
+            object.insert("device".to_owned(), json!("rules"));
+            object.insert("rules".to_owned(), json!(in_words(rules)));
+            object.insert("mid_stream".to_owned(), json!(mid_stream(rules.mid_stream)));
+            object.extend(lifetimes.map(|(name, value)| (name.to_owned(), value)));
+            Value::Object(object)
+        }
+        Device::Nat64(config) => {
+            let lifetimes = parameters::lifetimes(&config.lifetimes).into_iter();
+            let mut object = Map::new();
+            object.insert("device".to_owned(), json!("nat64"));
+            object.insert("prefix".to_owned(), json!(config.prefix.to_string()));
+            object.insert("filtering".to_owned(), json!(config.filtering.name()));
+            object.insert("hairpinning".to_owned(), json!(config.hairpinning));
+            object.insert("most_sessions".to_owned(), json!(config.most_sessions));
+            object.extend(lifetimes.map(|(name, value)| (name.to_owned(), value)));
+            Value::Object(object)
+        }
+        Device::Clat(config) => json!({
+            "device": "clat",
+            "source": config.source.to_string(),
+            "destination": config.destination.to_string(),
+        }),
         Device::Custom(_) => json!({ "device": "custom" }),
     }
 }
 
-/// A list of rules in words, with what becomes of the rest.
+/// Rules in words, and what becomes of the rest.
 fn in_words(rules: &Rules) -> Vec<String> {
     let mut words: Vec<String> = rules.rules.iter().map(rule).collect();
-    words.push(match rules.otherwise {
-        Action::Allow => "allow the rest".to_owned(),
-        Action::Deny => "deny the rest".to_owned(),
-    });
+    words.push(format!("{} everything else", action(rules.otherwise)));
     words
 }
 
-/// A rule in words: `allow TCP to port 443`.
+const fn action(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "allow",
+        Action::Deny => "deny",
+    }
+}
+
+const fn mid_stream(mid_stream: MidStream) -> &'static str {
+    match mid_stream {
+        MidStream::Loose => "loose",
+        MidStream::Strict => "strict",
+    }
+}
+
+/// A rule in words: `allow new TCP going out at port 443 outside`.
 fn rule(rule: &Rule) -> String {
-    let mut words = match rule.action {
-        Action::Allow => "allow".to_owned(),
-        Action::Deny => "deny".to_owned(),
-    };
-    words += match rule.protocol {
-        None => " everything",
-        Some(Protocol::Udp) => " UDP",
-        Some(Protocol::Tcp) => " TCP",
-        Some(Protocol::Icmp) => " ICMP",
-    };
-    words += match rule.way {
-        None => "",
-        Some(Way::Out) => " going out",
-        Some(Way::In) => " coming in",
-    };
-    if let Some(prefix) = rule.inner {
-        words += &format!(" of {prefix} inside");
-    }
-    if let Some(prefix) = rule.outer {
-        words += &format!(" of {prefix} outside");
-    }
-    for (ports, side) in [(&rule.inner_port, "inside"), (&rule.outer_port, "outside")] {
-        let Some(ports) = ports else { continue };
-        words += &if ports.start() == ports.end() {
-            format!(" at port {} {side}", ports.start())
-        } else {
-            format!(" at ports {} to {} {side}", ports.start(), ports.end())
-        };
-    }
-    if let Some(states) = rule.state {
+    let Rule {
+        action: what,
+        way,
+        protocol,
+        inner,
+        outer,
+        inner_port,
+        outer_port,
+        state,
+    } = rule;
+    let mut words = action(*what).to_owned();
+    if let Some(states) = state {
         let names = [
             (States::NEW, "new"),
             (States::ESTABLISHED, "established"),
             (States::RELATED, "related"),
         ];
-        let names = names.iter().filter(|(state, _)| states.contains(*state));
-        let names: Vec<&str> = names.map(|(_, name)| *name).collect();
-        words += &format!(" if {}", names.join(" or "));
+        let named = names.iter().filter(|(one, _)| states.contains(*one));
+        let named: Vec<&str> = named.map(|(_, name)| *name).collect();
+        words += " ";
+        words += &if named.is_empty() {
+            "stateless".to_owned()
+        } else {
+            named.join(" or ")
+        };
+    }
+    words += match protocol {
+        None if state.is_some() => "",
+        None => " everything",
+        Some(Protocol::Udp) => " UDP",
+        Some(Protocol::Tcp) => " TCP",
+        Some(Protocol::Icmp) => " ICMP",
+    };
+    words += match way {
+        None => "",
+        Some(Way::Out) => " going out",
+        Some(Way::In) => " coming in",
+    };
+    for (prefix, side) in [(inner, "inside"), (outer, "outside")] {
+        if let Some(prefix) = prefix {
+            words += &format!(" of {prefix} {side}");
+        }
+    }
+    for (ports, side) in [(inner_port, "inside"), (outer_port, "outside")] {
+        let Some(ports) = ports else { continue };
+        let (start, end) = (*ports.start(), *ports.end());
+        words += &match (start, end) {
+            (0, u16::MAX) => String::new(),
+            _ if start == end => format!(" at port {start} {side}"),
+            _ => format!(" at ports {start} to {end} {side}"),
+        };
     }
     words
 }
@@ -279,36 +325,37 @@ fn tell(out: &mut dyn Write, preset: &Preset) -> io::Result<()> {
         }
     }
     for edge in preset.edges() {
-        let mut words = Vec::new();
-        if edge.addresses > 0 {
-            let word = if edge.addresses == 1 {
-                "address"
-            } else {
-                "addresses"
-            };
-            words.push(format!("{} external {word}", edge.addresses));
-        }
         if edge.isolated {
-            words.push("hosts kept apart".to_owned());
-        }
-        if !words.is_empty() {
-            field(out, edge.word, &words.join(", "))?;
+            field(out, edge.word, "hosts on the inside are kept apart")?;
         }
         for device in &edge.devices {
             match device {
                 Device::Nat(config) => {
+                    let addresses = match edge.addresses {
+                        1 => "1 external address".to_owned(),
+                        more => format!("{more} external addresses"),
+                    };
                     let words = parameters::nat(config);
-                    let words: Vec<String> = words
-                        .iter()
-                        .map(|(name, value)| parameters::words(name, value))
-                        .collect();
-                    field(out, "", &words.join(" · "))?;
+                    let words = words.iter();
+                    let words = words.map(|(name, value)| parameters::words(name, value));
+                    let words: Vec<String> = std::iter::once(addresses).chain(words).collect();
+                    field(out, edge.word, &words.join(" · "))?;
                 }
-                Device::Rules(rules) => field(out, "rules", &in_words(rules).join(" · "))?,
+                Device::Rules(rules) => {
+                    field(out, "rules", &in_words(rules).join(" · "))?;
+                }
                 Device::Firewall(FirewallConfig { filtering, .. }) => {
                     field(out, "firewall", filtering.name())?;
                 }
-                Device::Nat64(_) | Device::Clat(_) | Device::Custom(_) => {}
+                Device::Nat64(config) => {
+                    let words = format!("{}, filtering {}", config.prefix, config.filtering);
+                    field(out, "nat64", &words)?;
+                }
+                Device::Clat(config) => {
+                    let words = format!("{} to {}", config.source, config.destination);
+                    field(out, "clat", &words)?;
+                }
+                Device::Custom(_) => {}
             }
         }
     }
@@ -349,7 +396,7 @@ fn field(out: &mut dyn Write, label: &str, words: &str) -> io::Result<()> {
         .map(|it| it.replace(' ', "\u{a0}"))
         .collect();
     let words = if glued.len() > 1 {
-        glued.join(" · ")
+        glued.join("\u{a0}· ")
     } else {
         words.to_owned()
     };

@@ -240,8 +240,13 @@ fn refuse_misplaced(edges: &[Edge]) -> Result<(), ParseKindError> {
     // From the outside in, whether IPv4 goes in as it came; what doesn't is to be translated back.
     let mut has_ipv4 = true;
     for edge in edges.iter().rev().copied() {
+        let is_nat = match edge {
+            Edge::Nat(..) => true,
+            Edge::Preset(preset) => preset.edges().iter().any(EdgePlan::translates),
+            _ => false,
+        };
         let why = match edge {
-            Edge::Nat(..) if !has_ipv4 => {
+            _ if is_nat && !has_ipv4 => {
                 "inside of a nat64 there is no IPv4 to translate; put a clat between them"
             }
             Edge::Nat64(_)
@@ -351,6 +356,7 @@ mod tests {
             ("nat64>clat", "needs a nat64 outside"),
             ("clat>464xlat", "needs a nat64 outside"),
             ("nat:eim/eif>nat64", "put a clat between"),
+            ("home-router>nat64", "put a clat between"),
             ("nat64>nat64", "not several"),
         ] {
             let error = text.parse::<Kind>().unwrap_err().to_string();

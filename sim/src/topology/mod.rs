@@ -21,7 +21,7 @@ pub use error::BuildError;
 pub use kind::{Edge, Kind, ParseKindError};
 pub use plan::AddressPlan;
 pub(crate) use routes::{Route, RouteTable, compute as compute_routes};
-pub use site::{EdgePlan, Site, SiteOptions};
+pub use site::{EdgePlan, Inside, Site, SiteOptions};
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 //! What such networks let pass is their administrators' choice; these are common ones. A firewall
 //! stands on the inside of the NAT, so its rules see the hosts' own addresses.
 
+use std::ops::RangeInclusive;
+
 use super::{Certainty, Preset, Seen, carrier, seconds};
 use crate::behaviour::{Filtering, Lifetimes, Mapping};
 use crate::firewall::{Action, Protocol, Rule, Rules};
@@ -16,7 +18,8 @@ pub(super) static PRESETS: [Preset; 4] = [
     Preset {
         name: "enterprise",
         summary: "an office: web and DNS only, a symmetric NAT behind the firewall",
-        modelled_on: "the usual allow-list of an office: TCP to 22, 80 and 443, UDP to 53 and 123",
+        modelled_on: "the egress policy that guides to office firewalls begin with: TCP to 80 and 443, \
+                      names, nothing else",
         sources: &[],
         certainty: Certainty::Assumed,
         seen: Seen::Blocked,
@@ -55,14 +58,7 @@ pub(super) static PRESETS: [Preset; 4] = [
                     Filtering::AddressAndPortDependent,
                 )
             };
-            let allowed = [
-                (Protocol::Tcp, 22),
-                (Protocol::Tcp, 80),
-                (Protocol::Tcp, 443),
-                (Protocol::Udp, 53),
-                (Protocol::Udp, 123),
-            ];
-            vec![guarded(config, 2, &allowed)]
+            vec![guarded(config, 2, Rules::corporate())]
         },
     },
     Preset {
@@ -106,18 +102,9 @@ pub(super) static PRESETS: [Preset; 4] = [
                     Filtering::AddressAndPortDependent,
                 )
             };
-            let mut allowed: Vec<(Protocol, u16)> = Vec::new();
-            allowed.extend([53, 123, 443].map(|port| (Protocol::Udp, port)));
-            let mut edge = guarded(config, 1, &allowed);
-            if let Some(Device::Rules(rules)) = edge.devices.first_mut() {
-                rules.rules.insert(
-                    0,
-                    Rule {
-                        protocol: Some(Protocol::Tcp),
-                        ..Rule::new(Action::Allow)
-                    },
-                );
-            }
+            let mut allowed = vec![(Protocol::Tcp, 0..=u16::MAX)];
+            allowed.extend([53, 123, 443].map(|port| (Protocol::Udp, port..=port)));
+            let mut edge = guarded(config, 1, allow_only(&allowed));
             edge.isolated = true;
             vec![edge]
         },
@@ -187,27 +174,20 @@ pub(super) static PRESETS: [Preset; 4] = [
     },
 ];
 
-/// Lets packets to these ports out, what answers them in, and nothing else. ICMP passes.
-fn allow_only(ports: &[(Protocol, u16)]) -> Rules {
-    let mut rules: Vec<Rule> = ports
+/// Lets the inside begin conversations with these ports, lets in what answers, and nothing else.
+fn allow_only(ports: &[(Protocol, RangeInclusive<u16>)]) -> Rules {
+    let out = ports
         .iter()
-        .map(|(protocol, port)| Rule {
-            protocol: Some(*protocol),
-            outer_port: Some(*port..=*port),
-            ..Rule::new(Action::Allow)
-        })
-        .collect();
-    let all = |protocol| Rule {
-        protocol: Some(protocol),
-        ..Rule::new(Action::Deny)
-    };
-    rules.extend([Rule::deny_udp(), all(Protocol::Tcp)]);
-    Rules::new(rules)
+        .map(|(protocol, ports)| Rule::allow_out(*protocol, ports.clone()));
+    Rules {
+        otherwise: Action::Deny,
+        ..Rules::new([Rule::allow_answers()].into_iter().chain(out).collect())
+    }
 }
 
 /// A NAT with a firewall on its inside.
-fn guarded(config: NatConfig, addresses: usize, allowed: &[(Protocol, u16)]) -> EdgePlan {
+fn guarded(config: NatConfig, addresses: usize, rules: Rules) -> EdgePlan {
     let mut edge = EdgePlan::nat(config, addresses);
-    edge.devices.insert(0, Device::Rules(allow_only(allowed)));
+    edge.devices.insert(0, Device::Rules(rules));
     edge
 }
