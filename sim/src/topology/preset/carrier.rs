@@ -3,15 +3,14 @@
 //! What a good one does is in RFC 6888 and RFC 7422. What real ones do was measured by Richter and
 //! others ("A Multi-perspective Analysis of Carrier-Grade NAT Deployment", IMC 2016): lifetimes of
 //! UDP mappings around a minute, ports in blocks at a part of the carriers, arbitrary pooling at
-//! about a fifth (no preset here: an RFC 5780 client can't measure lifetimes behind it), symmetric
-//! behaviour most often in cellular networks; and before them by Wang and
+//! about a fifth, symmetric behaviour most often in cellular networks; and before them by Wang and
 //! others ("An Untold Story of Middleboxes in Cellular Networks", SIGCOMM 2011).
 
 use super::{Certainty, Preset, Seen, seconds};
 use crate::address::{Address, Prefix};
 use crate::behaviour::{Filtering, Lifetimes, Mapping};
 use crate::nat::{
-    Capacity, Hairpinning, NatConfig, PortAllocation, PortBlocks, UnsolicitedSyn, WhenFull,
+    Capacity, Hairpinning, NatConfig, Pooling, PortAllocation, PortBlocks, UnsolicitedSyn, WhenFull,
 };
 use crate::topology::EdgePlan;
 
@@ -41,7 +40,7 @@ pub(super) static PRESETS: [Preset; 3] = [
     },
     Preset {
         name: "carrier-grade-strict",
-        summary: "a carrier's NAT that spares its ports: symmetric, a quota, a minute",
+        summary: "a carrier's NAT that spares its ports: symmetric, any address of the pool, a minute",
         modelled_on: "the thrifty end of what was measured at carriers",
         sources: &[MEASURED],
         certainty: Certainty::Observed,
@@ -59,10 +58,12 @@ pub(super) static PRESETS: [Preset; 3] = [
             (5382, "1"),
             (5382, "5"),
             (5382, "8"),
+            (6888, "2"),
             (6888, "6"),
             (7857, "12"),
         ],
         falls_short: &[
+            (4787, "2"),
             (4787, "4"),
             (4787, "5-default"),
             (4787, "8"),
@@ -72,6 +73,7 @@ pub(super) static PRESETS: [Preset; 3] = [
             (6888, "8"),
             (6888, "11b"),
             (7857, "2.2"),
+            (7857, "4"),
         ],
         gateways: || vec![EdgePlan::nat(thrifty(), 4)],
     },
@@ -131,6 +133,7 @@ fn by_the_book() -> NatConfig {
 fn thrifty() -> NatConfig {
     NatConfig {
         ports: PortAllocation::Random,
+        pooling: Pooling::Arbitrary,
         subscriber_limit: Some(1000),
         capacity: Some(Capacity {
             mappings: 16_384,
