@@ -130,7 +130,7 @@ fn table(out: &mut dyn Write, all: &[Beside]) -> io::Result<()> {
         let population = &survey.config.population;
         writeln!(
             out,
-            "\n{BOLD}{}{BOLD:#}{DIM} · {} calls · TURN {} · seed {} · digest {}{DIM:#}",
+            "\n{BOLD}{}{BOLD:#}{DIM} · {} calls · TURN {} · seed {}\n  digest {}{DIM:#}",
             population.name,
             grouped(survey.tally.calls()),
             population.call.turn,
