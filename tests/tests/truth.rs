@@ -228,7 +228,6 @@ impl Case {
         let asymmetric = passes(a, b, self.memory) && !symmetric(a, b);
         match self.stacks {
             [Is, Is] if asymmetric => Some(Habit::AsymmetricAnswers),
-            [Is, Rtc] if asymmetric && self.turn => Some(Habit::AsymmetricNomination),
             [Is, Rtc] if self.turn && self.split() => Some(Habit::SecondNomination),
             _ => None,
         }
@@ -247,7 +246,6 @@ impl Case {
         match self.habit() {
             None => self.truth(),
             Some(Habit::AsymmetricAnswers) => Some(PathClass::Reflexive),
-            Some(Habit::AsymmetricNomination) => None,
             Some(Habit::SecondNomination) => Some(PathClass::Relayed),
         }
     }
@@ -260,12 +258,11 @@ enum Habit {
     /// §7.2.5.2.1 wants it from where the request went, and `rtc-ice` sees to that. So `is` and `is`
     /// connect between two apdm networks with open filters, where the RFC has no way: each sends to
     /// a mapping that the other never sends from, and the filters let it.
+    ///
+    /// When `is` calls `rtc-ice` there, it nominates a pair that works for it alone, and hears
+    /// nothing. What connects the two in the end is no stack's doing: the endpoint falls back on
+    /// relays ([`DEAFNESS`](pinhole_scenarios::call::DEAFNESS)).
     AsymmetricAnswers,
-    /// The same habit of the controlling side costs the call when the other side is strict. `is`
-    /// has a pair that works for it and is of higher priority than the relay's, and nominates that
-    /// one; to `rtc-ice` it never works, so it selects nothing, sends nothing, and fails after 30 s,
-    /// over a TURN server that both could have used.
-    AsymmetricNomination,
     /// `is` nominates what works first, and again what works better later. RFC 8445 §8.1.1 allows
     /// one nomination, and `rtc-ice` as the controlled side stays with the first: it sends over the
     /// relay, `is` over the better way. Here the better way is late: only B's check can open it
@@ -495,8 +492,7 @@ fn a_sweep() {
             Some(Habit::AsymmetricAnswers) => Some(PathClass::Reflexive),
             _ => case.truth(),
         };
-        let unlucky = case.habit() == Some(Habit::AsymmetricNomination) && seen.is_none();
-        if seen == best || unlucky {
+        if seen == best {
             return true;
         }
         let Case {

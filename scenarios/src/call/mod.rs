@@ -20,7 +20,7 @@ pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
 pub use outcome::{
     CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,
 };
-pub use peer::{Milestone, Peer, PeerConfig};
+pub use peer::{DEAFNESS, Milestone, Peer, PeerConfig};
 pub use scene::Scene;
 pub use signaling::{Description, Signal};
 pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};

@@ -114,6 +114,12 @@ pub struct Peer {
     selected: Option<(SocketAddr, SocketAddr)>,
     /// When a check was last answered on the selected pair.
     consented: Time,
+    /// When it is to fall back on relays, if it hears nothing from the other side until then.
+    falls_back: Option<Time>,
+    /// Whether data came from the other side.
+    heard: bool,
+    /// Whether only relayed candidates count, after a pair turned out to be deaf.
+    only_relays: bool,
     next_data: Option<Time>,
     sequence: u32,
     milestones: Vec<(Time, Milestone)>,
@@ -123,6 +129,15 @@ pub struct Peer {
 
 /// How long data may be sent on a pair after a check on it was last answered (RFC 7675 §5.1).
 const CONSENT: Duration = Duration::from_secs(30);
+
+/// How long the controlling side waits for data on its first pair before it takes that for deaf and
+/// restarts ICE with relayed candidates alone, where it has any: what applications do whose users
+/// hear nothing.
+///
+/// A stack may select a pair that works for it alone. `is` does between two NATs with
+/// address-and-port-dependent mapping: it takes answers from anywhere, and the other side, which
+/// keeps to RFC 8445 §7.2.5.2.1, never selects anything.
+pub const DEAFNESS: Duration = Duration::from_secs(5);
 
 /// How an answer to a check begins (RFC 8489 §5).
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
@@ -147,6 +162,9 @@ impl Peer {
             described: false,
             selected: None,
             consented: Time::ZERO,
+            falls_back: None,
+            heard: false,
+            only_relays: false,
             next_data: None,
             sequence: 0,
             milestones: Vec::with_capacity(USUAL_MILESTONES),
@@ -218,6 +236,9 @@ impl Peer {
         let Some(agent) = &mut self.agent else { return };
         while let Some(candidate) = self.gathering.poll_candidate() {
             self.milestones.push((now, Milestone::Gathered(candidate)));
+            if self.only_relays && candidate.kind != CandidateType::Relayed {
+                continue;
+            }
             let signaled = agent.add_local_candidate(now, candidate);
             let in_its_place = || told_for_the_agent(&self.config, candidate);
             let Some(signaled) = signaled.or_else(in_its_place) else {
@@ -304,6 +325,17 @@ impl Peer {
         }
         self.gathering.begin(now, &self.config.servers, io);
         self.take_candidates(now, io);
+    }
+
+    /// Falls back on relays if the selected pair is deaf.
+    fn mind_deafness(&mut self, now: Time, io: &mut Io<'_>) {
+        if self.heard {
+            self.falls_back = None;
+        } else if self.falls_back.is_some_and(|due| due <= now) {
+            self.falls_back = None;
+            self.only_relays = true;
+            self.want_restart(now, io);
+        }
     }
 
     fn change_network(&mut self, now: Time, io: &mut Io<'_>) {
@@ -444,7 +476,10 @@ impl Peer {
                 Ok(())
             }
             Some(128..=191) => match Data::from_bytes(payload) {
-                Some(_) => Ok(()),
+                Some(_) => {
+                    self.heard = true;
+                    Ok(())
+                }
                 None => Err("looks like RTP, but isn't this call's"),
             },
             _ => Err("neither STUN nor TURN nor media (RFC 7983)"),
@@ -485,6 +520,7 @@ impl Peer {
         }
         self.take_events(now, io);
         self.mind_consent(now);
+        self.mind_deafness(now, io);
         if let Some((local, remote)) = self.selected
             && self.next_data.is_some_and(|due| due <= now)
         {
@@ -516,6 +552,7 @@ impl Peer {
             self.gathering.poll_timeout(),
             self.retired.as_ref().and_then(Gathering::poll_timeout),
             self.next_data,
+            self.falls_back,
         ];
         io.wake_at(times.into_iter().flatten().min());
     }
@@ -528,6 +565,12 @@ impl Peer {
                     self.consented = now;
                     // At once: what changes is to be seen on the wire when it changes.
                     self.next_data = Some(now);
+                    let may_fall_back = self.config.side == Side::A
+                        && !self.only_relays
+                        && !self.config.servers.turn.is_empty();
+                    if may_fall_back && !self.heard {
+                        self.falls_back.get_or_insert(now + DEAFNESS);
+                    }
                     self.gathering.prefer(now, local, remote);
                     self.note(now, Milestone::Selected { local, remote });
                 }

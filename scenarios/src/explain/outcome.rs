@@ -9,7 +9,7 @@ use super::journey::{Journey, What};
 use super::story::{Chapter, Sentence};
 use super::words;
 use crate::call::{
-    Call, Connection, Milestone, Neighbourhood, PathClass, Peer, Side, TurnTransport,
+    Call, Connection, DEAFNESS, Milestone, Neighbourhood, PathClass, Peer, Side, TurnTransport,
 };
 
 /// The story in one line.
@@ -46,6 +46,7 @@ pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
     let mut choices: Vec<Sentence> = Side::BOTH
         .into_iter()
         .filter_map(|side| selected(evidence, side))
+        .chain(fallen_back(evidence))
         .collect();
     choices.sort_by_key(|sentence| sentence.time);
     sentences.extend(choices);
@@ -57,6 +58,22 @@ pub(super) fn chapter(evidence: &Evidence<'_>) -> Chapter {
         title: "Outcome",
         sentences,
     }
+}
+
+/// The controlling side's pair was deaf, and it restarted ICE. Calls that go on through faults have a
+/// chapter for restarts.
+fn fallen_back(evidence: &Evidence<'_>) -> Option<Sentence> {
+    if !evidence.call.config.faults.is_empty() {
+        return None;
+    }
+    let restarted = |(_, milestone): &&(Time, Milestone)| *milestone == Milestone::Restarted;
+    let (time, _) = milestones(evidence, Side::A).iter().find(restarted)?;
+    let text = format!(
+        "a has heard nothing on its pair for {}: it works for a alone. a restarts ICE, with relayed \
+         candidates only.",
+        words::time(Time::ZERO + DEAFNESS)
+    );
+    Some(Sentence::at(*time, text, Vec::new()))
 }
 
 fn milestones<'e>(evidence: &'e Evidence<'_>, side: Side) -> &'e [(Time, Milestone)] {
