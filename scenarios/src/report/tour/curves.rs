@@ -7,7 +7,7 @@ use crate::survey::Histogram;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 72.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 58.0;
@@ -66,7 +66,7 @@ pub(super) fn curves(title: &str, curves: &[Curve<'_>]) -> String {
              <text x=\"{0:.1}\" y=\"{2:.1}\" text-anchor=\"middle\">{name}</text>",
             x(*millis),
             y(0.0),
-            y(0.0) + 24.0
+            y(0.0) + 26.0
         );
     }
     for quarter in 0..=4 {

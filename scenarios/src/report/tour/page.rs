@@ -22,10 +22,15 @@ fn class_name(class: Option<PathClass>) -> &'static str {
 
 /// A command, as it stands under a figure.
 fn command(page: &mut String, command: &str) {
+    // A line may end between words, and not within an option.
+    let words: Vec<String> = command
+        .split(' ')
+        .map(|word| format!("<span>{}</span>", escaped(word)))
+        .collect();
     let _ = writeln!(
         page,
         "<p class=\"command\"><code>{}</code></p>",
-        escaped(command)
+        words.join(" ")
     );
 }
 
@@ -192,7 +197,7 @@ impl Tour {
         let name = &first.config.population.name;
         let _ = writeln!(
             page,
-            "<section id=\"times\">\n<h2>How long it takes</h2>\n<p>From the caller’s first packet \
+            "<section id=\"times\">\n<h2>How long it takes</h2>\n<p>From the start of the call \
              until both sides had the other’s data, access links included.</p>\n\
              <figure>\n<h3>By path, in <code>{}</code></h3>",
             escaped(name)

@@ -58,12 +58,12 @@ fn populations(out: &mut dyn Write, tour: &Tour) -> io::Result<()> {
     writeln!(out, "{BOLD}How calls connect{BOLD:#}")?;
     writeln!(
         out,
-        "{DIM}{calls} calls of each population · 95 % intervals · seed {}{DIM:#}\n",
+        "{DIM}{calls} calls of each population · percent, 95 % intervals · seed {}{DIM:#}\n",
         tour.seed
     )?;
     write!(out, "{:<17}", "")?;
     for class in CLASSES {
-        write!(out, "{DIM}{:<19}{DIM:#}", look(class).word)?;
+        write!(out, "{DIM}{:<16}{DIM:#}", look(class).word)?;
     }
     writeln!(out)?;
     for beside in &tour.populations {
@@ -73,9 +73,11 @@ fn populations(out: &mut dyn Write, tour: &Tour) -> io::Result<()> {
             let look = look(class);
             let shown = survey.tally.share(class).map_or(String::new(), |share| {
                 let (low, high) = (share.low * 100.0, share.high * 100.0);
-                format!("{:.1} ({low:.1}–{high:.1})", share.share * 100.0)
+                format!("{:.1} {low:.1}–{high:.1}", share.share * 100.0)
             });
-            write!(out, "{0} {0:#} {shown:<17}", look.block)?;
+            // The last column is not filled up: the line would be wider than a terminal.
+            let width = if class.is_some() { 15 } else { 0 };
+            write!(out, "{0} {0:#}{shown:<width$}", look.block)?;
         }
         writeln!(out)?;
     }
