@@ -101,11 +101,11 @@ fn make(
             tour.populations.push(against::beside(survey));
         }
     }
-    let surveys = tour.populations.iter().map(|beside| &beside.survey);
+    let mut surveys = tour.populations.iter().map(|beside| &beside.survey);
     let matrix = tour.matrix.iter().all(|(_, matrix)| matrix.complete);
     tour.complete = matrix
         && tour.populations.len() == presets::names().len()
-        && surveys.map(|survey| survey.complete).all(|is| is);
+        && surveys.all(|survey| survey.complete);
     Ok(tour)
 }
 
