@@ -217,6 +217,56 @@ fn the_terminal_is_told_too_within_its_width() {
     assert_eq!(csv.lines().count(), 1 + 3 + 1 + 8);
 }
 
+#[test]
+fn networks_of_every_shape_are_drawn() {
+    let directory = directory("plans");
+    fs::create_dir_all(&directory).expect("a directory can be made");
+    let file = directory.join("plan.svg");
+    for (arguments, names) in [
+        (
+            "--a nat:eim/apdf --same-lan",
+            vec!["a", "b", "a.nat", "internet", "stun", "turn"],
+        ),
+        (
+            "--a open --b nat:eim/apdf>nat:eim/eif --turn off",
+            vec!["a", "b", "internet", "stun"],
+        ),
+        (
+            "--a 464xlat:eim/apdf --b udp-blocked",
+            vec!["a", "b", "internet", "stun", "turn"],
+        ),
+    ] {
+        let line = ["call", "--plan", text(&file)];
+        let output = pinhole(line.into_iter().chain(arguments.split(' ')));
+        assert!(output.status.success(), "{arguments}: {}", stderr(&output));
+        let svg = fs::read_to_string(&file).expect("a drawing was written");
+        let document = Document::parse(&svg).expect("the drawing is well-formed");
+        let with = |class: &'static str| {
+            let all = document.descendants();
+            all.filter(move |it| it.attribute("class") == Some(class))
+                .map(words)
+        };
+        let drawn: Vec<String> = with("name").collect();
+        for name in names {
+            assert_eq!(
+                drawn.iter().filter(|it| *it == name).count(),
+                1,
+                "{name}: {drawn:?}"
+            );
+        }
+        // Every node hangs on the internet: a tree.
+        assert_eq!(with("link").count(), drawn.len() - 1, "{arguments}");
+    }
+    let (a, turn) = ("nat:eim/apdf", ["--turn", "off", "--seed", "4"]);
+    let line = ["call", "--plan", text(&file), "--a", a, "--b", a];
+    assert!(pinhole(line.into_iter().chain(turn)).status.success());
+    let svg = fs::read_to_string(&file).expect("a drawing was written");
+    assert!(
+        REPORT.1.contains(svg.trim_end()),
+        "the page has the command's drawing"
+    );
+}
+
 #[track_caller]
 fn refused(arguments: &[&str], parts: &[&str]) {
     let output = pinhole(["report"].into_iter().chain(arguments.iter().copied()));
