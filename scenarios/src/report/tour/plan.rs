@@ -97,6 +97,12 @@ pub fn plan(call: &Call<'_>) -> String {
                 0.5
             };
             let (x, y) = (x1 + (x2 - x1) * part, y1 + (y2 - y1) * part);
+            // Beside an upright line, above any other.
+            let (x, y) = if x1 == x2 {
+                (x + 24.0, y + 9.0)
+            } else {
+                (x, y)
+            };
             let delay = topology.link_of(link).up.delay.as_secs_f64() * 1_000.0;
             let _ = writeln!(
                 delays,
@@ -142,7 +148,8 @@ fn places(call: &Call<'_>, topology: &Topology) -> Vec<Place> {
     let scene = &call.scene;
     let [a, b] = scene.hosts;
     let is_shared = scene.edges[0] == scene.edges[1];
-    let row = usize::from(scene.turn.is_some()) + 1;
+    // Servers stand in the row above.
+    let row = 1;
     let left = 1 + scene.edges[0].len().max(scene.roams_to[0].len());
     let right = scene.roams_to[1]
         .len()
@@ -175,15 +182,8 @@ fn places(call: &Call<'_>, topology: &Topology) -> Vec<Place> {
     put(scene.core, left, row);
     put(scene.stun, left, row - 1);
     if let Some(turn) = scene.turn {
-        put(
-            turn,
-            left + usize::from(right > 0),
-            row - 2 + usize::from(right > 0),
-        );
+        put(turn, left + 1, row - 1);
     }
-    // Rows that nobody stands in are left out.
-    let first = places.iter().map(|it| it.row).min().unwrap_or(0);
-    places.iter_mut().for_each(|it| it.row -= first);
     places
 }
 
