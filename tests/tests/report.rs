@@ -186,7 +186,7 @@ fn numbers_on_the_page_are_those_of_the_summary() {
 }
 
 #[test]
-fn the_terminal_is_told_too_within_its_width() {
+fn the_terminal_is_told_too() {
     let directory = directory("table");
     let output = pinhole(["report", "--out", text(&directory), "--calls", "20"]);
     assert!(output.status.success(), "{}", stderr(&output));
