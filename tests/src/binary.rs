@@ -32,9 +32,14 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// Runs `pinhole` with these arguments.
 pub fn pinhole<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
-    let mut command = Command::new(&*BINARY);
+    let mut command = self::command();
     command.args(arguments);
     command.output().expect("the binary can be run")
+}
+
+/// `pinhole`, to be run otherwise than to its end.
+pub fn command() -> Command {
+    Command::new(&*BINARY)
 }
 
 /// What a run printed to standard output.

@@ -35,6 +35,9 @@ pub(super) struct CallArgs {
     /// Draws the call as a sequence diagram
     #[arg(long, value_name = "FILE.svg")]
     ladder: Option<PathBuf>,
+    /// Draws the network that the call happens on
+    #[arg(long, value_name = "FILE.svg")]
+    plan: Option<PathBuf>,
     /// Tells the story of the call: what was dropped where and why, and what opened the way
     #[arg(long)]
     explain: bool,
@@ -62,6 +65,10 @@ pub(super) fn run(args: &CallArgs, everywhere: Everywhere) -> Result<Done, Failu
     }
     if let Some(path) = &args.ladder {
         let drawing = report::ladder::ladder(&call);
+        write_file(path, |file| file.write_all(drawing.as_bytes()))?;
+    }
+    if let Some(path) = &args.plan {
+        let drawing = report::plan(&call);
         write_file(path, |file| file.write_all(drawing.as_bytes()))?;
     }
     let story = args

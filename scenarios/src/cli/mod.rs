@@ -5,6 +5,7 @@ mod matrix;
 mod nat;
 mod options;
 mod output;
+mod report;
 mod survey;
 
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Command {
     Nat(nat::NatArgs),
     /// Of a population's calls: how many connect, over which path, how fast
     Survey(Box<survey::SurveyArgs>),
+    /// The tour: matrix, surveys, the record and three calls, as one web page and on the terminal
+    Report(report::ReportArgs),
 }
 
 /// How a command ended that did not fail.
@@ -83,6 +86,7 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
         Command::Survey(args) => survey::run(&args, cli.everywhere),
+        Command::Report(args) => report::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,

@@ -359,7 +359,7 @@ fn fit(args: &FitArgs, everywhere: Everywhere) -> Result<Done, Failure> {
 const ONE_KEYSTROKE: Duration = Duration::from_millis(500);
 
 /// A flag that the first Ctrl-C sets; a later one ends the process at once.
-fn interruption() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     let mut first: Option<Instant> = None;

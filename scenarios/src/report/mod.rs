@@ -12,6 +12,7 @@ mod presets;
 mod story;
 mod style;
 mod survey;
+mod tour;
 
 pub use call::call;
 pub use check::check;
@@ -20,6 +21,7 @@ pub use matrix::matrix;
 pub use presets::presets;
 pub use story::story;
 pub use survey::{FitAsked, against, fit, populations, survey};
+pub use tour::{CALLS, TOLD_CALLS, Told, Tour, plan, tell, tour};
 
 use std::fmt;
 use std::io;

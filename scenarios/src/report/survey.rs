@@ -100,18 +100,18 @@ pub fn populations(out: &mut dyn Write, format: Format, all: &[Population]) -> i
 }
 
 /// A share in percent: 12.3 %.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
 /// An interval in percent: 11.6 to 13.0 %.
-fn range(interval: &Interval) -> String {
+pub(super) fn range(interval: &Interval) -> String {
     let (low, high) = (interval.low * 100.0, interval.high * 100.0);
     format!("{low:.1} to {high:.1} %")
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -124,7 +124,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// Lines of at most so many characters, broken at spaces.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     // A number stays with its percent sign.
     let text = text.replace(" %", "\u{a0}%");
@@ -141,7 +141,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// What else must be said of a survey, so that nobody takes its numbers for what they aren't.
-fn notes(survey: &Survey) -> Vec<String> {
+pub(super) fn notes(survey: &Survey) -> Vec<String> {
     let mut notes = Vec::new();
     let tally = &survey.tally;
     let population = &survey.config.population;

@@ -342,6 +342,11 @@ impl Topology {
         (plan.inner, plan.outer)
     }
 
+    /// What a link does to packets, in both directions.
+    pub fn link_of(&self, link: LinkId) -> &Link {
+        &self.link_plan(link).link
+    }
+
     /// The number of links.
     pub fn link_count(&self) -> usize {
         self.graph.edge_count()

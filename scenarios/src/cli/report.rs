@@ -1,0 +1,146 @@
+//! `pinhole report`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use pinhole::topology::Kind;
+
+use super::output::{stdout, write_file};
+use super::survey::interruption;
+use super::{Done, Everywhere, Failure};
+use crate::call::CallConfig;
+use crate::matrix::{self, MatrixConfig, pair_count};
+use crate::report::{self, CALLS, TOLD_CALLS, Tour, tell};
+use crate::survey::{self, Collected, Population, Shard, SurveyConfig, against, presets};
+
+#[derive(Args)]
+pub(super) struct ReportArgs {
+    /// The directory that the page, index.html, is written to; it is made if it isn't there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How many calls of each population are made
+    #[arg(long, default_value_t = CALLS, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    calls: u64,
+    /// How many calls are made at a time; results don't depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Failure> {
+    let path = prepare(&args.out)?;
+    let interrupted = interruption()?;
+    let progress = progress(args.calls);
+    let tour = make(args, everywhere.seed, &interrupted, &progress)?;
+    progress.finish_and_clear();
+    write_file(&path, |file| file.write_all(tour.page().as_bytes()))?;
+    let mut out = stdout();
+    report::tour(&mut out, everywhere.format, &tour, &path)?;
+    out.flush()?;
+    Ok(if tour.complete {
+        Done::Well
+    } else {
+        Done::Interrupted
+    })
+}
+
+/// Where the page goes. Whether it can be written is found out before a minute is spent on it.
+fn prepare(directory: &Path) -> Result<PathBuf, Failure> {
+    let shown = directory.display();
+    if directory.exists() && !directory.is_dir() {
+        return Err(format!("--out {shown} is a file; it has to be a directory").into());
+    }
+    fs::create_dir_all(directory)
+        .map_err(|error| format!("--out {shown} can't be made: {error}"))?;
+    let path = directory.join("index.html");
+    // What stands there stays until there is something to put in its place.
+    let mut open = OpenOptions::new();
+    open.create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
+    Ok(path)
+}
+
+fn make(
+    args: &ReportArgs,
+    seed: u64,
+    interrupted: &AtomicBool,
+    progress: &ProgressBar,
+) -> Result<Tour, Failure> {
+    let jobs = usize::from(args.jobs.unwrap_or(0));
+    let mut tour = Tour {
+        seed,
+        calls: args.calls,
+        told: Vec::new(),
+        matrix: None,
+        populations: Vec::new(),
+        complete: false,
+    };
+    for place in 0..TOLD_CALLS {
+        tour.told.push(tell(place, seed)?);
+        progress.inc(1);
+    }
+    let kinds = Kind::all();
+    let call = CallConfig {
+        seed,
+        ..CallConfig::new(kinds[0].clone(), kinds[0].clone())
+    };
+    let config = MatrixConfig { kinds, call, jobs };
+    let matrix = matrix::run(&config, interrupted, || progress.inc(1))?;
+    tour.matrix = Some((config.call, matrix));
+    for population in presets::names().into_iter().filter_map(presets::named) {
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(tour);
+        }
+        let survey = survey_of(population, (args.calls, seed, jobs), interrupted, progress)?;
+        if survey.tally.calls() > 0 {
+            tour.populations.push(against::beside(survey));
+        }
+    }
+    let mut surveys = tour.populations.iter().map(|beside| &beside.survey);
+    let matrix = tour.matrix.iter().all(|(_, matrix)| matrix.complete);
+    tour.complete = matrix
+        && tour.populations.len() == presets::names().len()
+        && surveys.all(|survey| survey.complete);
+    Ok(tour)
+}
+
+fn survey_of(
+    population: Population,
+    (calls, seed, jobs): (u64, u64, usize),
+    interrupted: &AtomicBool,
+    progress: &ProgressBar,
+) -> Result<survey::Survey, Failure> {
+    let config = SurveyConfig {
+        population,
+        calls,
+        seed,
+        shard: Shard::WHOLE,
+    };
+    let nothing = Collected::nothing(&config);
+    survey::run(&config, nothing, jobs, interrupted, |chunk| {
+        progress.inc(chunk.calls.len() as u64);
+        Ok::<(), Failure>(())
+    })
+}
+
+/// A bar on standard error, if that is a terminal.
+fn progress(calls: u64) -> ProgressBar {
+    let kinds = Kind::all().len();
+    let surveyed = calls * presets::names().len() as u64;
+    let all = (TOLD_CALLS + pair_count(kinds)) as u64 + surveyed;
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new(all)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = "{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar
+}
