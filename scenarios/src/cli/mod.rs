@@ -5,7 +5,9 @@ mod matrix;
 mod nat;
 mod options;
 mod output;
+mod run;
 mod survey;
+mod test;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,10 @@ enum Command {
     Nat(nat::NatArgs),
     /// Of a population's calls: how many connect, over which path, how fast
     Survey(Box<survey::SurveyArgs>),
+    /// Scenario files: calls, what goes wrong during them, and what must come of them
+    Run(run::RunArgs),
+    /// All scenario files of a directory
+    Test(test::TestArgs),
 }
 
 /// How a command ended that did not fail.
@@ -83,6 +89,8 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
         Command::Survey(args) => survey::run(&args, cli.everywhere),
+        Command::Run(args) => run::run(&args, cli.everywhere),
+        Command::Test(args) => test::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,

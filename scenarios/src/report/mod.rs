@@ -9,6 +9,7 @@ pub mod ladder;
 mod matrix;
 mod parameters;
 mod presets;
+mod scenario;
 mod story;
 mod style;
 mod survey;
@@ -18,6 +19,7 @@ pub use check::check;
 pub use discovery::discovery;
 pub use matrix::matrix;
 pub use presets::presets;
+pub use scenario::{scenario_failure, scenarios};
 pub use story::story;
 pub use survey::{FitAsked, against, fit, populations, survey};
 
