@@ -196,7 +196,8 @@ impl Caller {
 /// The network makes no sense.
 pub fn lay_out(config: &CallConfig) -> Result<Internet, BuildError> {
     let mut net = Internet::default();
-    scene::set(&mut net, config)?;
+    let scene = scene::set(&mut net, config)?;
+    serve(&mut net, &scene, config);
     Ok(net)
 }
 
