@@ -24,7 +24,7 @@ fn refused(more: &str) -> String {
 fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
     for (more, parts) in [
         (
-            "[call]\ndelay = 3",
+            "[call]\ndealy_ms = 3",
             &["s.toml, line 8", "did you mean \"delay_ms\"?"][..],
         ),
         ("[call]\ntrickle = \"no\"", &["line 8", "true or false"]),
@@ -124,9 +124,13 @@ fn a_call_that_never_ends_is_stopped_and_shows_what_was_measured() {
 
 #[test]
 fn a_nat_of_a_file_is_the_nat_of_the_call() {
-    // One that changes its mind at once is symmetric, whatever its kind says.
-    let mind = "[a.nat]\nchanges_mind = { at_mappings = 0, mapping = \"apdm\", filtering = \"apdf\" }\nports = \"random\"\n";
-    let text = format!("{CALL}{mind}{EXPECT}").replace("\"reflexive\"", "\"relayed\"");
+    // A symmetric NAT needs a mapping for each destination, and may have one.
+    let text = format!("{CALL}[a.nat]\nsubscriber_limit = 1\n{EXPECT}")
+        .replacen("eim/apdf", "apdm/apdf", 1)
+        .replace(
+            "path_class = \"reflexive\"",
+            "drops = \"subscriber_limit at a.nat\"",
+        );
     let scenario = Scenario::parse("s.toml", &text).unwrap();
     let ran = scenario.run().unwrap();
     assert!(
