@@ -9,6 +9,7 @@ pub mod file;
 pub mod ice;
 pub mod matrix;
 pub mod report;
+pub mod scenario;
 pub mod stun_client;
 pub mod survey;
 pub mod tls;

@@ -305,3 +305,51 @@ fn a_call_over_tls_repeats_in_every_process() {
     }
     assert_eq!(call(), first);
 }
+
+#[test]
+fn scenarios_pass_fail_or_are_refused() {
+    let directory = std::env::temp_dir().join(format!("pinhole-scenarios-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = |name: &str| directory.join(name).display().to_string();
+    let call = "description = \"x\"\n[a]\nnetwork = \"open\"\n[b]\nnetwork = \"open\"\n\
+                [[expect]]\ndescription = \"Nothing translates\"\npath_class = ";
+    let good = path("good.toml");
+    std::fs::write(&good, format!("{call}\"direct\"\n")).unwrap();
+    let output = pinhole(["run", &good]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1 passed, 0 failed"));
+    let output = pinhole(["run", &good, "--format", "json"]);
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(document["scenarios"][0]["call"]["path_class"], "direct");
+    assert_eq!(document["failed"], 0);
+
+    std::fs::write(path("wrong.toml"), format!("{call}\"relayed\"\n")).unwrap();
+    let output = pinhole(["test", &directory.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    for part in [
+        "expected path class relayed, found direct",
+        "Nothing translates",
+        "Who is where",
+        "1 passed, 1 failed",
+    ] {
+        assert!(stdout(&output).contains(part), "{}", stdout(&output));
+    }
+
+    std::fs::write(path("not-utf8.txt"), b"description = \"\xff\"").unwrap();
+    // A file of a gigabyte that takes no room.
+    let huge = std::fs::File::create(path("huge.txt")).unwrap();
+    huge.set_len(1 << 30).unwrap();
+    for (arguments, part) in [
+        (["run", &path("not-utf8.txt")], "is not UTF-8"),
+        (["run", &path("huge.txt")], "is longer than 1024 KiB"),
+        (["run", &path("missing.toml")], "missing.toml"),
+        (["test", &good], "can't be read as a directory"),
+    ] {
+        let output = pinhole(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let told = stderr(&output);
+        assert!(told.contains(part), "{told}");
+        assert!(stdout(&output).is_empty());
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}

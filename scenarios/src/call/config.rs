@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use pinhole::link::Link;
-use pinhole::nat::FilterMemory;
+use pinhole::nat::{FilterMemory, NatConfig};
 use pinhole::topology::Kind;
 use pinhole::{Budget, Time};
 
@@ -108,6 +108,17 @@ impl fmt::Display for TurnOffer {
     }
 }
 
+/// On what terms the service's TURN server lends relays.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TurnTerms {
+    /// The most relays that it lends to one user at a time; both endpoints are the same one. `None`
+    /// sets no bound.
+    pub quota: Option<u32>,
+    /// Whether the credentials that both endpoints were given have expired: the server knows the
+    /// user by another password by now, and answers 401 whatever they try (RFC 8489 §9.2.4).
+    pub expired: bool,
+}
+
 /// Where the two endpoints stand to each other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Neighbourhood {
@@ -125,6 +136,10 @@ pub enum Neighbourhood {
 pub struct CallConfig {
     /// The kinds of network that A and B are on. B's counts only if they are apart.
     pub kinds: [Kind; 2],
+    /// What the innermost NATs of A and B are told to do, where their kinds don't say it: mapping,
+    /// filtering, filter memory and hairpinning stay as kind and call have them. `None` changes
+    /// nothing. B's counts only if they are apart.
+    pub nats: [Option<NatConfig>; 2],
     /// The ICE stacks of A and B.
     pub stacks: [Stack; 2],
     /// Whether A and B have an IPv6 address beside their IPv4 one.
@@ -138,6 +153,8 @@ pub struct CallConfig {
     pub neighbourhood: Neighbourhood,
     /// What the service offers when no direct way is found.
     pub turn: TurnOffer,
+    /// On what terms.
+    pub turn_terms: TurnTerms,
     /// One way between any two edges, servers included.
     pub delay: Duration,
     /// The access links of A and B, their delay coming on top of `delay`; `None` adds nothing. B's
@@ -172,11 +189,13 @@ impl CallConfig {
     pub fn new(a: Kind, b: Kind) -> Self {
         CallConfig {
             kinds: [a, b],
+            nats: [None, None],
             stacks: [Stack::Is; 2],
             ipv6: [false; 2],
             synthesize: [false; 2],
             neighbourhood: Neighbourhood::Apart,
             turn: TurnOffer::all(),
+            turn_terms: TurnTerms::default(),
             delay: Duration::from_millis(20),
             access: [None; 2],
             signaling_delay: Duration::from_millis(50),

@@ -233,7 +233,7 @@ impl Gathering {
 
     /// Whether nothing more is to be found.
     pub(super) fn is_complete(&self) -> bool {
-        let waits = |place| self.way_before(place).is_some_and(|before| before.answered);
+        let waits = |place| self.is_spared(place);
         let mut relays = self.relays.iter().enumerate();
         self.probes.iter().all(|probe| probe.over)
             && relays.all(|(place, relay)| relay.settled || waits(place))
@@ -342,14 +342,34 @@ impl Gathering {
         stream.then_some((relay.access.transport, relay.socket, relay.access.server))
     }
 
+    /// Whether a way is never tried, because the server has answered on one before it: the one just
+    /// before, or one before that, for the sake of which that one isn't tried either.
+    fn is_spared(&self, place: usize) -> bool {
+        let mut place = place;
+        while let Some(before) = self.place_before(place) {
+            if self.relays[before].answered {
+                return true;
+            }
+            if !matches!(self.relays[before].way, Way::Waiting) {
+                return false;
+            }
+            place = before;
+        }
+        false
+    }
+
     /// The way to the same server that is tried before this one.
     fn way_before(&self, place: usize) -> Option<&Relay> {
+        Some(&self.relays[self.place_before(place)?])
+    }
+
+    fn place_before(&self, place: usize) -> Option<usize> {
         let this = &self.relays[place];
         let same = |other: &&Relay| {
             other.access.server.ip() == this.access.server.ip()
                 && other.socket.ip() == this.socket.ip()
         };
-        self.relays[..place].iter().rfind(same)
+        self.relays[..place].iter().rposition(|other| same(&other))
     }
 
     /// When a way that waits is to be tried. `None`: it isn't, or not yet known.

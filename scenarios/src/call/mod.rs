@@ -13,7 +13,7 @@ mod scene;
 mod signaling;
 mod wire;
 
-pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTransport};
+pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTerms, TurnTransport};
 pub use data::{Data, Framing, Side};
 pub use fault::{CallFault, CallFaultError, RestartPolicy};
 pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
@@ -28,9 +28,11 @@ pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pinhole::link::Link;
+use pinhole::nat::NatConfig;
 use pinhole::nat64::{Prefix64, Resolver, Zone};
 use pinhole::server::{StunServer, TurnConfig, TurnServer};
-use pinhole::topology::BuildError;
+use pinhole::topology::{BuildError, Kind, SiteOptions};
 use pinhole::{Address, BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, Stream, Time};
 
 use crate::ice::Candidate;
@@ -50,6 +52,8 @@ const TURN_NAME: &str = "turn.pinhole.example";
 const REALM: &str = "pinhole.example";
 const USER: &str = "caller";
 const PASSWORD: &str = "open sesame";
+/// The password that came after it, where it has expired.
+const LATER_PASSWORD: &str = "close sesame";
 
 /// How long a call that could still find a better path is given to find it: the longest that
 /// either stack waits before it settles on a relayed pair (`rtc-ice`, 2 s), and one check more.
@@ -136,7 +140,7 @@ impl Caller {
             SharedWire::between(a, b)
         };
         net.observe(wire.clone());
-        let zone = serve(net, &scene, &config.turn);
+        let zone = serve(net, &scene, config);
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
             let resolver = Resolver {
@@ -185,8 +189,26 @@ impl Caller {
     }
 }
 
+/// The internet of a call that isn't made: to ask what it consists of, and what can happen to it.
+///
+/// # Errors
+///
+/// The network makes no sense.
+pub fn lay_out(config: &CallConfig) -> Result<Internet, BuildError> {
+    let mut net = Internet::default();
+    let scene = scene::set(&mut net, config)?;
+    serve(&mut net, &scene, config);
+    Ok(net)
+}
+
+/// What the innermost NAT of a kind does, as a call has it; `None` where nothing translates.
+pub fn innermost_nat(kind: &Kind) -> Option<NatConfig> {
+    let options = SiteOptions::new(Link::with_delay(Duration::ZERO));
+    scene::innermost_nat(&mut kind.plans(&options)).cloned()
+}
+
 /// Starts the service's servers, and returns what the DNS says of them.
-fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Zone {
+fn serve(net: &mut Internet, scene: &Scene, call: &CallConfig) -> Zone {
     let mut zone = Zone::default();
     let mut name = |net: &Internet, name, node: NodeId| {
         for address in net.topology().addresses(node) {
@@ -198,8 +220,14 @@ fn serve(net: &mut Internet, scene: &Scene, offer: &TurnOffer) -> Zone {
     let Some(node) = scene.turn else {
         return zone;
     };
-    let mut config = TurnConfig::new(REALM).with_user(USER, PASSWORD);
-    let offers = |transport| offer.transports().contains(&transport);
+    let password = if call.turn_terms.expired {
+        LATER_PASSWORD
+    } else {
+        PASSWORD
+    };
+    let mut config = TurnConfig::new(REALM).with_user(USER, password);
+    config.allocations_per_user = call.turn_terms.quota.or(config.allocations_per_user);
+    let offers = |transport| call.turn.transports().contains(&transport);
     config.udp_port = offers(TurnTransport::Udp).then_some(STUN_PORT);
     config.tcp_port = offers(TurnTransport::Tcp).then_some(STUN_PORT);
     let offers_tls = offers(TurnTransport::Tls);

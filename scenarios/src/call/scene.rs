@@ -1,9 +1,9 @@
 //! The internet that a call happens on: two sites, a STUN server, a TURN server.
 
 use pinhole::link::Link;
-use pinhole::nat::Hairpinning;
+use pinhole::nat::{Hairpinning, NatConfig};
 use pinhole::nat64::Prefix64;
-use pinhole::topology::{AddressPlan, BuildError, Site, SiteOptions};
+use pinhole::topology::{AddressPlan, BuildError, Device, EdgePlan, Kind, Site, SiteOptions};
 use pinhole::{Internet, NodeId, Topology};
 
 use super::config::{CallConfig, Neighbourhood};
@@ -56,10 +56,15 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
         ipv6: config.ipv6[side],
         ..SiteOptions::new(access_of(side))
     };
-    let mut a = plan.site("a", core, &config.kinds[0], &options(0), &mut addresses);
+    let edges = |side: usize, options: &SiteOptions| {
+        edges(&config.kinds[side], options, config.nats[side].as_ref())
+    };
+    let own = options(0);
+    let mut a = plan.site_of("a", core, &edges(0, &own), &own, &mut addresses);
     let host_a = plan.host_at(&mut a, "a", &mut addresses);
     let (b, host_b) = if config.neighbourhood == Neighbourhood::Apart {
-        let mut b = plan.site("b", core, &config.kinds[1], &options(1), &mut addresses);
+        let own = options(1);
+        let mut b = plan.site_of("b", core, &edges(1, &own), &own, &mut addresses);
         let host_b = plan.host_at(&mut b, "b", &mut addresses);
         (b, host_b)
     } else {
@@ -81,14 +86,39 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
     let offers_turn = !config.turn.transports().is_empty();
     let turn = offers_turn.then(|| plan.server("turn", core, access, 1, ipv6, &mut addresses));
     net.rebuild(plan, config.seed)?;
-    let edges = |site: &Site| site.edges().to_vec();
+    let edges_of = |site: &Site| site.edges().to_vec();
     Ok(Scene {
         hosts: [host_a, host_b],
-        edges: [edges(&a), edges(&b)],
+        edges: [edges_of(&a), edges_of(&b)],
         roams_to,
         prefix64: [a.prefix64(), b.prefix64()],
         core,
         stun,
         turn,
+    })
+}
+
+/// The gateways of a site, from the inside out, its innermost NAT with what it is told beyond its
+/// kind.
+fn edges(kind: &Kind, options: &SiteOptions, told: Option<&NatConfig>) -> Vec<EdgePlan> {
+    let mut edges = kind.plans(options);
+    if let (Some(nat), Some(told)) = (innermost_nat(&mut edges), told) {
+        *nat = NatConfig {
+            mapping: nat.mapping,
+            filtering: nat.filtering,
+            filter_memory: nat.filter_memory,
+            hairpinning: nat.hairpinning,
+            ..told.clone()
+        };
+    }
+    edges
+}
+
+/// The first NAT on the way out.
+pub(super) fn innermost_nat(edges: &mut [EdgePlan]) -> Option<&mut NatConfig> {
+    let mut devices = edges.iter_mut().flat_map(|edge| &mut edge.devices);
+    devices.find_map(|device| match device {
+        Device::Nat(config) => Some(config),
+        _ => None,
     })
 }

@@ -6,7 +6,9 @@ mod nat;
 mod options;
 mod output;
 mod report;
+mod run;
 mod survey;
+mod test;
 
 use std::process::ExitCode;
 
@@ -54,6 +56,10 @@ enum Command {
     Survey(Box<survey::SurveyArgs>),
     /// The tour: matrix, surveys, the record and three calls, as one web page and on the terminal
     Report(report::ReportArgs),
+    /// Scenario files: calls, what goes wrong during them, and what must come of them
+    Run(run::RunArgs),
+    /// All scenario files of a directory
+    Test(test::TestArgs),
 }
 
 /// How a command ended that did not fail.
@@ -87,6 +93,8 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Nat(args) => nat::run(&args, cli.everywhere),
         Command::Survey(args) => survey::run(&args, cli.everywhere),
         Command::Report(args) => report::run(&args, cli.everywhere),
+        Command::Run(args) => run::run(&args, cli.everywhere),
+        Command::Test(args) => test::run(&args, cli.everywhere),
     };
     match done {
         Ok(Done::Well) => ExitCode::SUCCESS,

@@ -181,7 +181,6 @@ impl PopulationOptions {
     fn apply(&self, population: &mut Population) {
         if let Some(turn) = &self.turn {
             population.call.turn = turn.clone();
-            population.unbuilt.clear();
         }
         for (side, own) in [&self.stack_a, &self.stack_b].into_iter().enumerate() {
             if let Some(stacks) = own.as_ref().or(self.stack.as_ref()) {

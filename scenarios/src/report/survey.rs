@@ -144,14 +144,6 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 pub(super) fn notes(survey: &Survey) -> Vec<String> {
     let mut notes = Vec::new();
     let tally = &survey.tally;
-    let population = &survey.config.population;
-    if population.lacks_transports() {
-        notes.push(format!(
-            "the service offers TURN over {} as well, which this version doesn't have: calls that \
-             need it count as none",
-            population.unbuilt.join(" and ")
-        ));
-    }
     if tally.stopped() > 0 {
         notes.push(format!(
             "{} calls were stopped at {} packets, in a storm of checks between their stacks, and \

@@ -2,7 +2,7 @@
 
 use super::interval::Interval;
 use super::presets;
-use super::record::{Figure, Measure, figures};
+use super::record::{Figure, figures};
 use super::run::Survey;
 
 /// A preset's survey, and the figures that it is held beside.
@@ -74,25 +74,7 @@ pub fn beside(survey: Survey) -> Beside {
             } else {
                 Verdict::Below
             };
-            let unbuilt = |name: &str| population.unbuilt.iter().any(|it| it == name);
-            let needs_unbuilt = verdict == Verdict::Below
-                && population.lacks_transports()
-                && match figure.measure {
-                    Measure::Relayed => true,
-                    Measure::RelayedBy(name) => unbuilt(name),
-                    _ => false,
-                };
-            let missing = needs_unbuilt.then(|| {
-                format!(
-                    "TURN over {} isn't in this version: calls that need it end without a connection",
-                    population.unbuilt.join(" and ")
-                )
-            });
-            let explanation = match (missing, figure.why.clone()) {
-                (Some(missing), Some(why)) => Some(format!("{missing}. Besides, {why}")),
-                (missing, why) => missing.or(why),
-            }
-            .filter(|_| verdict != Verdict::In);
+            let explanation = figure.why.clone().filter(|_| verdict != Verdict::In);
             Some(Comparison {
                 figure,
                 surveyed,

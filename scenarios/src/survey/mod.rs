@@ -26,6 +26,7 @@ pub use draw::{Drawn, Draws};
 pub use histogram::Histogram;
 pub use interval::Interval;
 pub use journal::{Journal, merge};
+pub(crate) use population::turn;
 pub use population::{Class, Group, Population, USUAL_PACKETS};
 pub use record::{Figure, Measure, figures};
 pub use run::{CHUNK, Chunk, Collected, Survey, SurveyConfig, Twice, run};

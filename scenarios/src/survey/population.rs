@@ -35,13 +35,14 @@ use std::time::Duration;
 
 use pinhole::link::AccessProfile;
 use pinhole::nat::FilterMemory;
+use pinhole::topology::preset::Seen;
 use pinhole::topology::{Edge, Kind};
-use pinhole::{Budget, Time};
+use pinhole::{Budget, Mapping, Time};
 
 use super::presets;
 use super::stacks::StackMix;
 use super::weighted::Weighted;
-use crate::call::{CallConfig, TurnOffer};
+use crate::call::{CallConfig, TurnOffer, TurnTransport};
 use crate::file::{self, Document, Field, FileError, Table};
 use crate::ice::Stack;
 
@@ -63,8 +64,6 @@ pub struct Population {
     /// How every call is made. Its kinds, stacks, access links, IPv6, neighbourhood and seed don't
     /// count.
     pub call: CallConfig,
-    /// TURN transports that the service offers, and this version can't.
-    pub unbuilt: Vec<String>,
 }
 
 /// Endpoints that are alike.
@@ -143,9 +142,9 @@ impl Population {
         let basis = root.get("basis").map(|field| field.text()).transpose()?;
         let share = |field: Field<'_>| field.share();
         let same_lan = root.get("same_lan").map(share).transpose()?.unwrap_or(0.0);
-        let (turn, unbuilt) = match root.get("turn") {
+        let turn = match root.get("turn") {
             Some(field) => turn(&field)?,
-            None => (TurnOffer::all(), Vec::new()),
+            None => TurnOffer::all(),
         };
         let classes = classes(&root)?;
         let groups = groups(&root, &classes)?;
@@ -170,7 +169,6 @@ impl Population {
             groups,
             stacks,
             call,
-            unbuilt,
         })
     }
 
@@ -187,13 +185,6 @@ impl Population {
         classes.map(|(class, share)| share * is(class)).sum()
     }
 
-    /// Whether calls will fail for want of a TURN transport that the service has, and this version
-    /// hasn't.
-    pub fn lacks_transports(&self) -> bool {
-        let needs = |class: &Class| class.weight > 0.0 && !class.kind.passes_udp();
-        !self.unbuilt.is_empty() && self.classes.iter().any(needs)
-    }
-
     /// The population as a file, complete: what [`parse`](Population::parse) reads it as again.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
@@ -207,11 +198,8 @@ impl Population {
             writeln!(out, "basis = {}", quoted(basis))?;
         }
         writeln!(out, "same_lan = {}", self.same_lan)?;
-        let built = self.call.turn.transports().iter().map(|it| it.name());
-        let turn: Vec<String> = built
-            .chain(self.unbuilt.iter().map(String::as_str))
-            .map(quoted)
-            .collect();
+        let transports = self.call.turn.transports().iter();
+        let turn: Vec<String> = transports.map(|it| quoted(it.name())).collect();
         writeln!(out, "turn = [{}]", turn.join(", "))?;
         let [a, b] = &self.stacks;
         if a == b {
@@ -262,9 +250,16 @@ impl Population {
 impl Class {
     /// Whether its NATs give every destination another mapping: what people call symmetric.
     pub fn is_symmetric(&self) -> bool {
-        use pinhole::Mapping;
-        let dependent = |edge: &Edge| matches!(edge, Edge::Nat(mapping, _) if *mapping != Mapping::EndpointIndependent);
-        self.kind.edges().iter().any(dependent)
+        let mapping = |edge: &Edge| match edge {
+            Edge::Nat(mapping, _) => Some(*mapping),
+            Edge::Preset(preset) => match preset.seen {
+                Seen::Device { mapping, .. } => mapping,
+                Seen::Blocked => None,
+            },
+            Edge::Open | Edge::Firewall(_) | Edge::UdpBlocked | Edge::Nat64(_) | Edge::Clat => None,
+        };
+        let mut mappings = self.kind.edges().iter().filter_map(mapping);
+        mappings.any(|mapping| mapping != Mapping::EndpointIndependent)
     }
 }
 
@@ -298,32 +293,22 @@ fn name(field: &Field<'_>) -> Result<String, FileError> {
     Ok(name.to_owned())
 }
 
-/// Transports that TURN has (RFC 8656, RFC 7350 aside).
-const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
-
-/// What of the offer this version has, and what it hasn't.
-fn turn(field: &Field<'_>) -> Result<(TurnOffer, Vec<String>), FileError> {
-    let (mut built, mut unbuilt) = (Vec::new(), Vec::new());
+/// A list of the transports that the service offers.
+pub(crate) fn turn(field: &Field<'_>) -> Result<TurnOffer, FileError> {
+    let mut offer = TurnOffer::OFF;
     for entry in field.list()? {
         let name = entry.text()?;
-        if !TRANSPORTS.contains(&name) {
+        let known = TurnTransport::ALL;
+        let Some(transport) = known.into_iter().find(|it| it.name() == name) else {
             let message = format!(
                 "no TURN transport is called {name:?}; {}",
-                file::instead(name, &TRANSPORTS)
+                file::instead(name, &known.map(TurnTransport::name))
             );
             return Err(entry.error(message));
-        }
-        match name.parse::<TurnOffer>() {
-            Ok(_) => built.push(name),
-            Err(_) => unbuilt.push(name.to_owned()),
-        }
+        };
+        offer = offer.with(transport);
     }
-    if built.is_empty() {
-        return Ok((TurnOffer::OFF, unbuilt));
-    }
-    let offer = built.join(",").parse();
-    let offer = offer.map_err(|error| field.error(error))?;
-    Ok((offer, unbuilt))
+    Ok(offer)
 }
 
 fn classes(root: &Table<'_>) -> Result<Vec<Class>, FileError> {
@@ -581,12 +566,32 @@ mod tests {
             weight = 0.03
         "#;
         let population = Population::parse("example", text).unwrap();
-        let offered = population.call.turn.transports().len() + population.unbuilt.len();
-        assert_eq!(offered, 3);
+        assert_eq!(population.call.turn, TurnOffer::all());
         let shares = population.shares();
         assert!((shares[0] - 84.0 / 87.0).abs() < 1e-12);
         let none = text.replace("[\"udp\", \"tcp\", \"tls\"]", "[]");
         let none = Population::parse("example", &none).unwrap();
         assert!(none.call.turn.transports().is_empty());
+    }
+
+    #[test]
+    fn a_device_is_symmetric_if_it_looks_so() {
+        for (network, is_symmetric) in [
+            ("nat:apdm/apdf", true),
+            ("nat:eim/apdf>nat:adm/eif", true),
+            ("pf", true),
+            ("home-router>cloud-nat-aws", true),
+            ("home-router", false),
+            ("nat:eim/apdf", false),
+            ("udp-blocked", false),
+        ] {
+            let text = format!("name = \"x\"\n[[class]]\nnetwork = {network:?}\nweight = 1");
+            let population = Population::parse("x", &text).unwrap();
+            assert_eq!(
+                population.classes[0].is_symmetric(),
+                is_symmetric,
+                "{network}"
+            );
+        }
     }
 }

@@ -291,6 +291,39 @@ impl DropReason {
         }
     }
 
+    /// Every [code](DropReason::code), for messages and files.
+    pub const CODES: [&'static str; 29] = [
+        "lost",
+        "queue_full",
+        "too_big",
+        "no_route",
+        "ttl_expired",
+        "lan_isolated",
+        "filtered_by_nat",
+        "no_mapping",
+        "no_free_port",
+        "hairpinning_off",
+        "filtered_by_firewall",
+        "denied_by_rule",
+        "udp_blocked",
+        "wrong_host",
+        "port_unreachable",
+        "rejected",
+        "link_down",
+        "partitioned",
+        "foreign_source",
+        "subscriber_limit",
+        "table_full",
+        "out_of_state",
+        "claimed_by_router",
+        "connection_refused",
+        "fragments_incomplete",
+        "fragments_full",
+        "malformed",
+        "not_translatable",
+        "custom",
+    ];
+
     /// The reason's number in digests. Never given to another reason.
     pub(crate) const fn number(&self) -> u8 {
         match self {
