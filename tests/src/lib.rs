@@ -10,3 +10,8 @@ pub mod world;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The book's Rust, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../book/src/changes.md")]
+pub struct BookChanges;

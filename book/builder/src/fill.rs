@@ -163,7 +163,7 @@ impl Filler<'_> {
         let up = "../".repeat(depth);
         let command = spelled(args);
         Ok(format!(
-            "![{text}]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
+            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
         ))
     }
 }
