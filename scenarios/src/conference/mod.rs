@@ -10,15 +10,19 @@ mod config;
 pub mod formula;
 pub mod media;
 pub mod meter;
+mod money;
 mod outcome;
 pub mod overhead;
 mod plan;
+pub mod quality;
+mod run;
 pub mod scene;
 
 pub use config::{
     ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,
     View, name,
 };
+pub use money::{Bill, Prices};
 pub use outcome::{
     ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Rates, Received, Second,
     ServerOutcome, TurnOutcome,
@@ -27,3 +31,4 @@ pub use plan::{
     AUDIBLE, Connection, Content, MOST_PARTICIPANTS, MOST_TRACKS, Place, Plan, PlanError, Server,
     Source, SourceId, SourceKind, Track,
 };
+pub use run::{ConferenceError, OFFERED, TooLarge, bears, cost, run};

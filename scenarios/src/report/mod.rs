@@ -2,7 +2,9 @@
 //! drawings.
 
 mod call;
+mod chart;
 mod check;
+mod conference;
 mod discovery;
 mod json;
 pub mod ladder;
@@ -17,6 +19,7 @@ mod tour;
 
 pub use call::call;
 pub use check::check;
+pub use conference::{Held, conference, conference_plot, overload};
 pub use discovery::discovery;
 pub use matrix::matrix;
 pub use presets::presets;

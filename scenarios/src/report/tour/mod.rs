@@ -13,6 +13,8 @@ mod terminal;
 pub use plan::plan;
 pub use terminal::tour;
 
+pub(super) use html::escaped;
+
 use pinhole::topology::Kind;
 
 use crate::call::{Call, CallConfig, CallError, CallOutcome, Caller, TurnOffer, TurnTransport};
