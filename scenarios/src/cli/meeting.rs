@@ -136,6 +136,11 @@ impl MeetingOptions {
         }
     }
 
+    /// After how many participants networks come in the same order again.
+    pub(super) fn networks(&self) -> usize {
+        self.network.len()
+    }
+
     /// How many of the last speakers are forwarded, if not all.
     pub(super) fn last_n(&self) -> Option<NonZeroUsize> {
         self.last_n.as_ref().and_then(Off::get)

@@ -6,6 +6,7 @@
 //! what [`overhead`] packets have, how the [internet is laid out](scene), and how
 //! [what came of it](ConferenceOutcome) is [read from the wire](meter).
 
+pub mod compare;
 mod config;
 pub mod formula;
 pub mod media;

@@ -54,15 +54,24 @@ impl Bill {
 impl Prices {
     /// A month of conferences that go as this one.
     pub fn bill(&self, outcome: &ConferenceOutcome) -> Bill {
+        let servers = outcome.servers.len();
+        self.bill_for(
+            servers,
+            outcome.server_out_kbps(),
+            outcome.turn.relayed_kbps,
+        )
+    }
+
+    /// A month in which so many servers send so much, and TURN servers so much, in kbit/s.
+    pub fn bill_for(&self, servers: usize, servers_kbps: f64, turn_kbps: f64) -> Bill {
         let gigabytes = |kbps: f64| kbps * 1_000.0 / 8.0 * 3_600.0 * self.hours / 1e9;
-        let servers_gb = gigabytes(outcome.server_out_kbps());
-        let turn_gb = gigabytes(outcome.turn.relayed_kbps);
+        let (servers_gb, turn_gb) = (gigabytes(servers_kbps), gigabytes(turn_kbps));
         Bill {
             servers_gb,
             turn_gb,
             traffic: servers_gb * self.per_gb,
             turn: turn_gb * self.per_gb,
-            machines: outcome.servers.len() as f64 * self.per_server_hour * self.hours,
+            machines: servers as f64 * self.per_server_hour * self.hours,
         }
     }
 }

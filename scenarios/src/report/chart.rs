@@ -289,7 +289,7 @@ fn number(value: f64) -> String {
 }
 
 /// Words in lines of at most so many letters.
-fn wrapped(text: &str, most: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

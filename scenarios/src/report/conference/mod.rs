@@ -3,7 +3,9 @@
 mod document;
 mod plot;
 
+pub(super) use document::{Document, rounded};
 pub use plot::conference_plot;
+pub(super) use plot::rate;
 
 use std::io::{self, Write};
 
@@ -15,8 +17,6 @@ use crate::conference::{
     Bill, ConferenceOutcome, Fidelity, ParticipantOutcome, Plan, Prices, SourceKind, Topology,
     quality,
 };
-
-use document::Document;
 
 /// A conference that was held, and what is told with it.
 #[derive(Clone, Copy, Debug)]
