@@ -14,4 +14,5 @@ pub mod scenario;
 pub mod stun_client;
 pub mod survey;
 pub mod tls;
+pub mod transport;
 pub mod turn_client;
