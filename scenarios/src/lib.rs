@@ -3,6 +3,7 @@
 pub mod call;
 pub mod check;
 pub mod cli;
+pub mod conference;
 pub mod congestion;
 pub mod discover;
 pub mod explain;

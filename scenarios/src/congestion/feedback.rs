@@ -47,6 +47,9 @@ pub struct Recorder {
     since: Time,
     interval: Option<Duration>,
     due: Option<Time>,
+    /// When feedback was due last, so that it comes at regular times.
+    last: Time,
+    told: bool,
 }
 
 impl Recorder {
@@ -65,7 +68,10 @@ impl Recorder {
             self.since = now;
         }
         self.bytes_since += bytes;
-        self.due.get_or_insert(now + self.interval());
+        let regular = (self.last + self.interval()).max(now);
+        let first = now + INTERVAL;
+        self.due
+            .get_or_insert(if self.told { regular } else { first });
         let sequence = unwrap(self.first + self.arrivals.len() as u64, sequence);
         if sequence < self.first {
             // Too late to be told of, unless little is missing.
@@ -105,6 +111,9 @@ impl Recorder {
     pub fn write(&mut self, now: Time, sender: u32, source: u32, out: &mut Vec<u8>) -> bool {
         if self.due.is_none_or(|due| due > now) {
             return false;
+        }
+        if let Some(due) = self.due {
+            (self.last, self.told) = (due, true);
         }
         let from = (self.next - self.first) as usize;
         let reference = self.arrivals.iter().skip(from).flatten().next();

@@ -139,7 +139,7 @@ fn mesh(kinds: &[&str], seed: u64) -> Mesh {
         let kind: Kind = kind.parse().unwrap();
         let name = format!("site{number}");
         let mut site = plan.site(&name, core, &kind, &options, &mut addresses);
-        hosts.push(plan.host_at(&mut site, &format!("member{number}"), &mut addresses));
+        hosts.push(plan.host_at(&mut site, format!("member{number}"), &mut addresses));
     }
     let kind: Kind = "nat:eim/apdf".parse().unwrap();
     let mut site = plan.site("mobile", core, &kind, &options, &mut addresses);
