@@ -161,6 +161,18 @@ impl IceTransport {
         self.pair.is_some_and(|pair| pair.relayed)
     }
 
+    /// Whether packets go through a connection to a TURN server, over TCP or TLS.
+    pub fn is_streamed(&mut self) -> bool {
+        let Some(pair) = self.pair.filter(|pair| pair.relayed) else {
+            return false;
+        };
+        let by = match &mut self.retired {
+            Some(retired) if retired.relays(pair.local) => retired,
+            _ => &mut self.gathering,
+        };
+        by.stream_under(pair.local).is_some()
+    }
+
     /// The ports of its sockets: of now, and of before the last restart.
     pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
         let retired = self.retired.as_ref().map(Gathering::port);

@@ -44,6 +44,12 @@ impl Transports {
         &self.all[transport]
     }
 
+    /// Whether a transport's packets go through a connection to a TURN server.
+    pub fn is_streamed(&mut self, transport: usize) -> bool {
+        let sender = &mut self.all[transport];
+        sender.is_relayed() && sender.is_streamed()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &IceTransport> {
         self.all.iter()
