@@ -8,6 +8,7 @@
 
 pub mod compare;
 mod config;
+pub mod flow;
 pub mod formula;
 pub mod media;
 pub mod meter;
@@ -18,6 +19,7 @@ mod plan;
 pub mod quality;
 mod run;
 pub mod scene;
+pub mod services;
 
 pub use config::{
     ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,
