@@ -13,7 +13,7 @@ use super::meeting::{Access, MeetingOptions, PriceOptions, access, fidelity};
 use super::output::{stdout, write_file};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
-use crate::conference::compare::{CompareConfig, compare};
+use crate::conference::compare::{CompareConfig, compare, usual_topologies};
 use crate::conference::{Fidelity, MOST_PARTICIPANTS, PlanError, Topology};
 use crate::report;
 
@@ -70,14 +70,6 @@ fn sizes(text: &str) -> Result<Sizes, String> {
     sizes.sort_unstable();
     sizes.dedup();
     Ok(Sizes(sizes))
-}
-
-/// What stands beside each other.
-pub(super) fn topologies() -> Vec<Topology> {
-    let names = ["mesh", "sfu", "cascade:2", "mcu"];
-    names
-        .map(|name| name.parse().expect("a topology of ours"))
-        .into()
 }
 
 pub(super) fn run(args: &CompareArgs, everywhere: Everywhere) -> Result<Done, Failure> {
@@ -144,7 +136,7 @@ fn config(args: &CompareArgs, seed: u64) -> CompareConfig {
     CompareConfig {
         base,
         sizes: args.participants.0.clone(),
-        topologies: topologies(),
+        topologies: usual_topologies(),
         fidelity: args.fidelity,
         crossovers: AccessProfile::ALL.to_vec(),
         jobs: usize::from(args.jobs.unwrap_or(0)),

@@ -4,6 +4,7 @@
 //! stops bearing everything in full quality: computed by [`overload`](formula::overload), then
 //! looked at in simulations just below and just at it.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pinhole::link::AccessProfile;
@@ -20,8 +21,19 @@ use super::run::{ConferenceError, TooLarge, bears, cost, run};
 /// The largest conference that a crossover is looked for at.
 pub const FARTHEST: usize = 200;
 
+/// The topologies that stand beside each other wherever nobody says otherwise.
+pub fn usual_topologies() -> Vec<Topology> {
+    let two = NonZeroUsize::new(2).expect("two is more than none");
+    vec![
+        Topology::Mesh,
+        Topology::Sfu,
+        Topology::Cascade(two),
+        Topology::Mcu,
+    ]
+}
+
 /// What is compared.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct CompareConfig {
     /// What all conferences have in common. Participants are dealt its participants' networks and
     /// access links in turn; its topology doesn't count.

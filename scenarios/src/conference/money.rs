@@ -64,7 +64,8 @@ impl Prices {
 
     /// A month in which so many servers send so much, and TURN servers so much, in kbit/s.
     pub fn bill_for(&self, servers: usize, servers_kbps: f64, turn_kbps: f64) -> Bill {
-        let gigabytes = |kbps: f64| kbps * 1_000.0 / 8.0 * 3_600.0 * self.hours / 1e9;
+        // A sum of nothing is -0, and nobody's bill is.
+        let gigabytes = |kbps: f64| (kbps + 0.0) * 1_000.0 / 8.0 * 3_600.0 * self.hours / 1e9;
         let (servers_gb, turn_gb) = (gigabytes(servers_kbps), gigabytes(turn_kbps));
         Bill {
             servers_gb,

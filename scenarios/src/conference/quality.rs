@@ -27,7 +27,9 @@ pub fn share_of_video(plan: &Plan, outcome: &ConferenceOutcome, viewer: usize) -
         return None;
     }
     let got = outcome.participants[viewer].received_kbps(|id| plan.source(id).kind.is_video());
-    Some((got / full).min(1.0))
+    // A sum of nothing is -0.
+    let got = got + 0.0;
+    Some((got / full).clamp(0.0, 1.0))
 }
 
 /// The mean over all viewers of the [share of video](share_of_video); `None` where there is none.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::config::Fidelity;
+use super::flow::{self, FlowError};
 use super::formula;
 use super::outcome::ConferenceOutcome;
 use super::plan::Plan;
@@ -14,9 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// Why a conference didn't take place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConferenceError {
-    /// The networks make no sense, or the run had spent what it may.
+    /// The networks make no sense.
     #[error(transparent)]
     Network(#[from] CallError),
+    /// A simulation had spent what it may.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
     /// The fidelity isn't for conferences of this size.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -69,12 +73,13 @@ pub fn run(plan: &Plan, fidelity: Fidelity) -> Result<ConferenceOutcome, Confere
     bears(plan, fidelity)?;
     match fidelity {
         Fidelity::Formula => Ok(formula::run(plan)?),
-        Fidelity::Flow | Fidelity::Full => Err(ConferenceError::NotBuilt(fidelity)),
+        Fidelity::Flow => Ok(flow::run(plan)?),
+        Fidelity::Full => Err(ConferenceError::NotBuilt(fidelity)),
     }
 }
 
 /// The fidelities that [`run`] offers, the most exact first.
-pub const OFFERED: &[Fidelity] = &[Fidelity::Formula];
+pub const OFFERED: &[Fidelity] = &[Fidelity::Flow, Fidelity::Formula];
 
 /// Whether a fidelity can bear a conference.
 ///

@@ -30,7 +30,7 @@ pub use presets::presets;
 pub use scenario::{Ended, scenario_failure, scenarios};
 pub use story::story;
 pub use survey::{FitAsked, against, fit, populations, survey};
-pub use tour::{CALLS, TOLD_CALLS, Told, Tour, plan, tell, tour};
+pub use tour::{CALLS, Groups, TOLD_CALLS, Told, Tour, plan, tell, tour};
 
 use std::fmt;
 use std::io;

@@ -5,7 +5,7 @@ mod plots;
 mod words;
 
 pub use plots::{Plot, plots};
-pub use words::{crossover, summary};
+pub(super) use words::{crossover, summary};
 
 use std::io::{self, Write};
 
@@ -133,8 +133,7 @@ fn measures(out: &mut dyn Write, compared: &Compared<'_>, measures: &[Measure]) 
         for topology in topologies(measure.3) {
             let name = topology.to_string();
             // "cascade:2" is too long for a column of numbers.
-            let name = name.split(':').next().unwrap_or("");
-            let name: String = name.chars().take(measure.1 - 1).collect();
+            let name: String = name.chars().take(4).collect();
             write!(out, "{name:>0$}", measure.1)?;
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Compared;
+use crate::conference;
 use crate::conference::compare::{Crossover, FARTHEST, Row};
 use crate::report::chart::wrapped;
 use crate::report::conference::rate;
@@ -16,14 +17,9 @@ const QUEUE_FILLS_MS: f64 = 50.0;
 const WIDTH: usize = 96;
 
 /// A crossover in sentences.
-pub fn crossover(it: &Crossover) -> String {
+pub(in crate::report) fn crossover(it: &Crossover) -> String {
     let access = &it.access;
-    let link = format!(
-        "With {} links ({} up, {} down)",
-        access.name,
-        rate(access.up_kbps),
-        rate(access.down_kbps)
-    );
+    let link = format!("With {} uplinks of {}", access.name, rate(access.up_kbps));
     let Some(mesh) = &it.mesh else {
         return format!(
             "{link} a mesh bears everything in full quality to N = {FARTHEST} and perhaps beyond."
@@ -34,11 +30,14 @@ pub fn crossover(it: &Crossover) -> String {
     } else {
         "downlink"
     };
+    let alice = conference::name(mesh.overload.participant);
+    let capital = alice[..1].to_uppercase() + &alice[1..];
     let asked = format!(
-        "each {way} is asked for {}",
+        "{capital}'s {way}, like everybody's, is asked for {}",
         megabits(mesh.overload.needed_kbps)
     );
     let at = mesh.participants;
+    let fills = format!(": {capital}'s {way} queue fills.");
     let mut words = if at == 2 {
         format!("{link} a mesh can't even bear two in full quality: {asked}.")
     } else {
@@ -60,7 +59,7 @@ pub fn crossover(it: &Crossover) -> String {
             }
         }
         words.push_str(if seen.queueing_p95_ms >= QUEUE_FILLS_MS {
-            ": the uplink queue fills."
+            &fills
         } else {
             ": senders see it coming and give way."
         });
@@ -96,7 +95,7 @@ pub fn crossover(it: &Crossover) -> String {
 }
 
 /// The crossover of the link that was compared on, if there is one: the answer in a sentence.
-pub fn summary(compared: &Compared<'_>) -> Option<String> {
+pub(in crate::report) fn summary(compared: &Compared<'_>) -> Option<String> {
     let first = compared.config.base.participants.first()?.access?;
     let all = &compared.comparison.crossovers;
     let its = all.iter().find(|it| it.access == first)?;

@@ -168,10 +168,10 @@ struct PacketsRow {
     duplicated: u64,
 }
 
-/// To three places: a microsecond, a bit a second, a thousandth of a share's percent would be
-/// noise beyond it.
+/// To six places: more than anything here can show.
 pub(in crate::report) fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
+    // A sum of nothing is -0.
+    (value * 1e6).round() / 1e6 + 0.0
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -355,14 +355,22 @@ fn bill(out: &mut dyn Write, prices: &Prices, bill: &Bill) -> io::Result<()> {
             format!("{} GB", grouped(gb.round() as u64))
         }
     };
+    let mut parts = Vec::new();
+    for (who, gb, price) in [
+        ("servers send", bill.servers_gb, bill.traffic),
+        ("TURN sends", bill.turn_gb, bill.turn),
+    ] {
+        if gb > 0.0 {
+            parts.push(format!("{who} {}: {price:.2}", gigabytes(gb)));
+        }
+    }
+    if bill.machines > 0.0 {
+        parts.push(format!("machines: {:.2}", bill.machines));
+    }
     writeln!(
         out,
-        "servers send {}: {:.2} · TURN sends {}: {:.2} · machines: {:.2} · {BOLD}together {:.2}{BOLD:#}",
-        gigabytes(bill.servers_gb),
-        bill.traffic,
-        gigabytes(bill.turn_gb),
-        bill.turn,
-        bill.machines,
+        "{} · {BOLD}together {:.2}{BOLD:#}",
+        parts.join(" · "),
         bill.total()
     )
 }
