@@ -16,6 +16,7 @@ mod wire;
 pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTerms, TurnTransport};
 pub use data::{Data, Framing, Side};
 pub use fault::{CallFault, CallFaultError, RestartPolicy};
+pub(crate) use gathering::{Gathering, Taken};
 pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
 pub use outcome::{
     CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,

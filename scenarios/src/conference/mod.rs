@@ -7,6 +7,7 @@
 //! [what came of it](ConferenceOutcome) is [read from the wire](meter).
 
 mod config;
+pub mod flow;
 pub mod formula;
 pub mod media;
 pub mod meter;
@@ -14,6 +15,7 @@ mod outcome;
 pub mod overhead;
 mod plan;
 pub mod scene;
+pub mod services;
 
 pub use config::{
     ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,

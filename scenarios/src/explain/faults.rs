@@ -62,6 +62,17 @@ pub fn fault(net: &Internet, Inflicted { fault, before, .. }: &Inflicted) -> Str
         }
         Fault::LinkDown { link } => format!("the link between {} goes down", ends(*link)),
         Fault::LinkUp { link } => format!("the link between {} is up again", ends(*link)),
+        Fault::Bottleneck {
+            direction,
+            bottleneck,
+        } => {
+            let rate = bottleneck.map(|it| it.bits_per_second.get() / 1_000);
+            let rate = rate.map_or("no limit".to_owned(), |kbps| format!("{kbps} kbit/s"));
+            format!(
+                "one direction of the link between {} has {rate} now",
+                ends(direction.link())
+            )
+        }
         Fault::Partition {
             between: [one, other],
         } => format!(

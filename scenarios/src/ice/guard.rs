@@ -18,6 +18,25 @@ pub fn is_in_a_stack() -> bool {
     IN_A_STACK.get()
 }
 
+/// Runs a stack's own code, and gives what it said if it panicked. Whatever the code worked on is
+/// not to be used again then.
+///
+/// # Errors
+///
+/// It panicked; this is its message.
+pub fn in_a_stack<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    let outer = IN_A_STACK.replace(true);
+    let answer = catch_unwind(AssertUnwindSafe(call));
+    IN_A_STACK.set(outer);
+    answer.map_err(|payload| {
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied());
+        text.unwrap_or("it panicked without a message").to_owned()
+    })
+}
+
 /// An agent whose panics are caught. After the first it is dead: it takes anything and does
 /// nothing.
 pub struct Guarded {
@@ -45,18 +64,11 @@ impl Guarded {
     fn call<R>(&mut self, call: impl FnOnce(&mut dyn IceAgent) -> R) -> Option<R> {
         let agent = self.agent.as_mut()?;
         // The agent is dropped when it panics, so nobody sees the state it was left in.
-        IN_A_STACK.set(true);
-        let answer = catch_unwind(AssertUnwindSafe(|| call(&mut **agent)));
-        IN_A_STACK.set(false);
-        match answer {
+        match in_a_stack(|| call(&mut **agent)) {
             Ok(answer) => Some(answer),
-            Err(payload) => {
+            Err(panic) => {
                 self.agent = None;
-                let text = payload
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| payload.downcast_ref::<&str>().copied());
-                self.panic = Some(text.unwrap_or("it panicked without a message").to_owned());
+                self.panic = Some(panic);
                 None
             }
         }

@@ -23,7 +23,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub use guard::{Guarded, is_in_a_stack};
+pub use guard::{Guarded, in_a_stack, is_in_a_stack};
 pub use stack::{Stack, UnknownStack};
 
 /// What virtual time zero is on the clock of every stack.

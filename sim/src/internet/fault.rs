@@ -22,7 +22,8 @@ use super::{DeviceAtWork, Internet, Node, What};
 use crate::address::{Address, Family};
 use crate::engine::{Entity, Rank};
 use crate::host::{Input, Interface, ProgramId};
-use crate::id::{LinkId, NodeId};
+use crate::id::{DirectionId, LinkId, NodeId};
+use crate::link::Bottleneck;
 use crate::time::Time;
 use crate::topology::{BuildError, Device, compute_routes};
 
@@ -81,6 +82,14 @@ pub enum Fault {
     LinkUp {
         /// The link.
         link: LinkId,
+    },
+    /// One direction of a link has another rate and another queue from now on. What waits already
+    /// leaves as it would have: nothing that was admitted is dropped, and no packet overtakes it.
+    Bottleneck {
+        /// The direction.
+        direction: DirectionId,
+        /// Its rate and queue from then on; `None` sends everything at once.
+        bottleneck: Option<Bottleneck>,
     },
     /// What is sent or forwarded by one of two nodes from now on doesn't get to the other: it ends
     /// at the other's door. The rest of the world reaches both. Packets that have left one of them
@@ -207,6 +216,7 @@ impl Internet {
                 })
             }
             Fault::LinkDown { link } | Fault::LinkUp { link } => self.must_exist(*link),
+            Fault::Bottleneck { direction, .. } => self.must_exist(direction.link()),
             Fault::Partition { between } | Fault::Heal { between } => {
                 for node in between {
                     self.must_be(*node, "node", "be parted")?;
@@ -361,6 +371,15 @@ impl Internet {
             Fault::LinkUp { link } => {
                 self.faults.cut.retain(|cut| *cut != link);
                 self.set_links(&[link]);
+            }
+            Fault::Bottleneck {
+                direction,
+                bottleneck,
+            } => {
+                self.plan.conditions_mut(direction).bottleneck = bottleneck;
+                self.directions[direction.index()]
+                    .lane
+                    .set_bottleneck(bottleneck);
             }
             Fault::Partition { between } => {
                 let partition = self.partition(between);

@@ -44,19 +44,24 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(conditions: &Conditions, random: Stream) -> Self {
-        let byte_time = conditions.bottleneck.map_or(0, byte_time);
-        let queue_bytes = conditions
-            .bottleneck
-            .map_or(0, |bottleneck| bottleneck.queue_bytes);
-        Lane {
-            byte_time,
-            full_queue: transmission_time(byte_time, queue_bytes as usize),
+        let mut lane = Lane {
+            byte_time: 0,
+            full_queue: 0,
             delay: nanos(conditions.delay),
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
             in_bad_state: false,
             random,
-        }
+        };
+        lane.set_bottleneck(conditions.bottleneck);
+        lane
+    }
+
+    /// From now on the lane has this rate and queue. What was admitted leaves when it was to.
+    pub(crate) fn set_bottleneck(&mut self, bottleneck: Option<Bottleneck>) {
+        self.byte_time = bottleneck.map_or(0, byte_time);
+        let queue_bytes = bottleneck.map_or(0, |bottleneck| bottleneck.queue_bytes);
+        self.full_queue = transmission_time(self.byte_time, queue_bytes as usize);
     }
 
     /// Decides about a packet of `length` bytes that is sent now.
@@ -67,7 +72,8 @@ impl Lane {
             };
         }
         let departure = match conditions.bottleneck {
-            None => now,
+            // What waits from when there was a bottleneck isn't overtaken.
+            None => now.max(self.busy_until),
             Some(bottleneck) => match self.enqueue(now, length, bottleneck) {
                 Ok(departure) => departure,
                 Err(refusal) => return refusal,
@@ -225,6 +231,32 @@ mod tests {
         // One packet leaves, one fits.
         arrival(lane.admit(Time::from_millis(1), 1250));
         assert_eq!(lane.admit(Time::from_millis(1), 1250), full);
+    }
+
+    #[test]
+    fn a_slower_rate_holds_for_what_comes_after_it() {
+        let fast = Conditions::new(DELAY).bottleneck(10_000_000, 5_000);
+        let slow = Conditions::new(DELAY).bottleneck(1_000_000, 5_000);
+        let mut lane = lane(fast);
+        for n in 1..=2u64 {
+            let expected = Time::from_millis(n) + DELAY;
+            assert_eq!(arrival(lane.admit(Time::ZERO, 1250)), expected);
+        }
+        lane.0 = slow;
+        lane.1.set_bottleneck(slow.bottleneck);
+        // Behind the two that leave within 2 ms, 10 ms for itself.
+        assert_eq!(
+            arrival(lane.admit(Time::ZERO, 1250)),
+            Time::from_millis(12) + DELAY
+        );
+        // Time is what waits: 5,000 bytes are 40 ms now.
+        let full =
+            (0..).take_while(|_| matches!(lane.admit(Time::ZERO, 1250), Admission::Carried { .. }));
+        assert_eq!(full.count(), 2);
+        lane.0 = Conditions::new(DELAY);
+        lane.1.set_bottleneck(None);
+        let last = Time::from_millis(32) + DELAY;
+        assert_eq!(arrival(lane.admit(Time::ZERO, 1250)), last);
     }
 
     #[test]

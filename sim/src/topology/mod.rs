@@ -484,6 +484,15 @@ impl Topology {
         }
     }
 
+    pub(crate) fn conditions_mut(&mut self, on: DirectionId) -> &mut Conditions {
+        let link = &mut self.link_mut(on.link()).link;
+        if on == on.link().forward() {
+            &mut link.up
+        } else {
+            &mut link.down
+        }
+    }
+
     pub(crate) fn plan(&self, node: NodeId) -> &NodePlan {
         &self.graph[index(node)]
     }

@@ -1,0 +1,701 @@
+//! The program of a participant or a server: its legs, what it makes, what it forwards.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use pinhole::{Input, Io, Program, ProgramId, Stream, Time};
+
+use super::capacity::{self, Capacity};
+use super::forwarding::{Forwarding, Order};
+use super::leg::{Control, Leg};
+use super::packet::{self, Kind, Media, Rtcp};
+use super::producer::Producer;
+use crate::call::{Servers, Signal};
+use crate::conference::config::Topology;
+use crate::conference::media::Speech;
+use crate::conference::meter::{Meter, Shown};
+use crate::conference::overhead;
+use crate::conference::plan::{Place, Plan, SourceKind};
+use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
+use crate::ice::{Role, Stack};
+use crate::transport::{Alarms, TransportConfig, TransportEvent, Transports};
+
+/// Where controllers begin: what browsers do.
+const START_BPS: u64 = 300_000;
+/// What they never go below.
+const MIN_BPS: u64 = 30_000;
+/// What they may go above what is offered, so that there is room to find it.
+const HEADROOM: f64 = 1.2;
+/// How often a server looks at what its legs bear, and at what it forwards.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What goes over the signaling channel.
+struct Letter {
+    connection: usize,
+    signal: Signal,
+}
+
+/// What a place does with what it gets.
+enum Work {
+    /// It watches and listens.
+    Watches(usize),
+    /// It forwards.
+    Forwards(Box<Forwarding>),
+    /// It decodes, mixes and encodes.
+    Mixes(Mixer),
+}
+
+/// What a mixer has decoded of late.
+struct Mixer {
+    speech: Speech,
+    publishers: Vec<usize>,
+    /// When what came last was captured, by participant: sound, picture.
+    captured: Vec<[Option<Time>; 2]>,
+    /// The last two who spoke.
+    latest: [usize; 2],
+}
+
+/// A participant or a server.
+pub(super) struct Station {
+    plan: Rc<Plan>,
+    work: Work,
+    meter: Meter,
+    legs: Vec<Leg>,
+    /// The leg of each connection.
+    leg_of: Vec<u32>,
+    transports: Transports,
+    /// What is made here: leg and producer.
+    producers: Vec<(usize, Producer)>,
+    alarms: Alarms,
+    report_at: Time,
+    look_at: Option<Time>,
+    looked: Time,
+    orders: Vec<Order>,
+    /// Scratch.
+    packet: Vec<u8>,
+    again: Vec<u16>,
+    /// Whether any transport went over a relay of this side's.
+    pub(super) relayed: Vec<bool>,
+}
+
+impl Station {
+    pub(super) fn new(
+        plan: &Rc<Plan>,
+        place: Place,
+        servers: &Servers,
+        capacity: &Capacity,
+        meter: Meter,
+    ) -> Self {
+        let ends: Vec<(usize, usize)> = plan.connections_of(place).collect();
+        let mut transports = Transports::default();
+        let mut legs = Vec::with_capacity(ends.len());
+        let mut producers = Vec::new();
+        let mut leg_of = vec![u32::MAX; plan.connections.len()];
+        for (leg, (connection, end)) in ends.iter().copied().enumerate() {
+            let seed = Stream::new(plan.config.seed, &format!("ice/{connection}/{end}"));
+            transports.add(TransportConfig {
+                role: match end {
+                    0 => Role::Controlling,
+                    _ => Role::Controlled,
+                },
+                stack: Stack::Is,
+                seed: seed.clone().next_u64(),
+                servers: servers.clone(),
+            });
+            leg_of[connection] = leg as u32;
+            let to_control = capacity.to_control(connection, end);
+            legs.push(Leg::new(plan, connection, end, to_control));
+            let tracks = plan.connections[connection].tracks[end].iter().enumerate();
+            let own = tracks.filter(|(_, track)| plan.source(track.source).owner == place);
+            producers.extend(own.map(|(number, track)| {
+                (leg, Producer::new(plan, connection, number, track.source))
+            }));
+        }
+        let work = match (place, plan.config.topology) {
+            (Place::Participant(number), _) => Work::Watches(number),
+            (Place::Server(_), Topology::Mcu) => Work::Mixes(Mixer::new(plan)),
+            (Place::Server(_), _) => {
+                let controlled: Vec<bool> = legs.iter().map(|it| it.to_control.is_some()).collect();
+                Work::Forwards(Box::new(Forwarding::new(plan, &ends, &controlled)))
+            }
+        };
+        let name = format!("reports/{}", plan.name(place));
+        let micros = overhead::REPORT_INTERVAL.as_micros() as u64;
+        let phase = Stream::new(plan.config.seed, &name).below(micros);
+        Station {
+            work,
+            meter,
+            relayed: vec![false; legs.len()],
+            legs,
+            leg_of,
+            transports,
+            producers,
+            alarms: Alarms::default(),
+            report_at: Time::ZERO + Duration::from_micros(phase),
+            look_at: None,
+            looked: Time::ZERO,
+            orders: Vec::new(),
+            packet: Vec::new(),
+            again: Vec::new(),
+            plan: Rc::clone(plan),
+        }
+    }
+
+    /// Names the program at the other end of a connection.
+    pub(super) fn introduce(&mut self, connection: usize, peer: ProgramId) {
+        self.legs[self.leg_of[connection] as usize].peer = Some(peer);
+    }
+
+    /// Its connections, and whether each went over a relay of its own.
+    pub(super) fn connections(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let legs = self.legs.iter().zip(&self.relayed);
+        legs.map(|(leg, relayed)| (leg.connection, *relayed))
+    }
+
+    /// What stacks and controllers said when they panicked.
+    pub(super) fn findings(&self) -> impl Iterator<Item = String> + '_ {
+        let ice = self.transports.iter().filter_map(|it| it.panic());
+        let ice = ice.map(|panic| format!("ICE: {panic}"));
+        let controls = self.legs.iter().filter_map(|leg| leg.control.as_ref());
+        let panics = controls.filter_map(|control| control.controller.finding());
+        ice.chain(panics.map(|panic| format!("congestion control: {panic}")))
+    }
+
+    fn reports_sleeper(&self) -> usize {
+        self.legs.len() + self.producers.len()
+    }
+
+    fn start(&mut self, now: Time, io: &mut Io<'_>) {
+        for leg in 0..self.legs.len() {
+            if self.legs[leg].end == 0 {
+                self.transports.begin(leg, now, io);
+            }
+        }
+        self.alarms
+            .set(self.reports_sleeper(), Some(self.report_at));
+        if let Work::Forwards(forwarding) = &mut self.work {
+            forwarding.begin(now, &mut self.orders);
+        }
+        if !matches!(self.work, Work::Watches(_)) {
+            self.look_at = Some(now);
+            self.alarms.set(self.reports_sleeper() + 1, Some(now));
+        }
+    }
+
+    fn event(&mut self, now: Time, leg: usize, event: TransportEvent) {
+        match event {
+            TransportEvent::Selected { relayed, .. } => {
+                self.relayed[leg] |= relayed;
+                let this = &mut self.legs[leg];
+                let first = !std::mem::replace(&mut this.connected, true);
+                match (&mut this.control, this.to_control) {
+                    (Some(control), _) => {
+                        control.controller.route_changed(now);
+                        control.pacer.clear();
+                    }
+                    (None, Some(kbps)) => {
+                        let most = (kbps * 1_000.0 * HEADROOM) as u64;
+                        let bounds = Bounds {
+                            min_bps: MIN_BPS,
+                            start_bps: START_BPS.min(most),
+                            max_bps: most.max(MIN_BPS),
+                        };
+                        let controller = Controller::new(now, bounds);
+                        let padding = Media::padding().wire_length();
+                        let pacer = Pacer::new(controller.pacing_bps(), padding);
+                        this.control = Some(Control { controller, pacer });
+                    }
+                    (None, None) => {}
+                }
+                if first {
+                    self.begin(now, leg);
+                }
+                self.steer(now, leg);
+            }
+            TransportEvent::Lost => self.legs[leg].connected = false,
+            TransportEvent::Failed => {}
+        }
+    }
+
+    /// The tracks made here begin on a leg.
+    fn begin(&mut self, now: Time, leg: usize) {
+        let kbps = match &self.legs[leg].control {
+            Some(control) => (control.controller.target_bps() / 1_000) as u32,
+            None => u32::MAX,
+        };
+        for number in 0..self.producers.len() {
+            let (of, producer) = &mut self.producers[number];
+            if *of == leg {
+                producer.begin(now, kbps);
+                self.alarms
+                    .set(self.legs.len() + number, producer.poll_timeout());
+            }
+        }
+    }
+
+    /// Shares what a leg bears among the tracks made here: sound, then the screen, then the camera.
+    fn steer(&mut self, now: Time, leg: usize) {
+        let Some(control) = &self.legs[leg].control else {
+            return;
+        };
+        let mut left = control.controller.target_bps() as f64 / 1_000.0;
+        let own = self.producers.iter().filter(|(of, _)| *of == leg);
+        let sounds = own.filter(|(_, it)| it.kind == SourceKind::Audio).count();
+        left -= sounds as f64 * capacity::audio_kbps(&self.plan);
+        for kind in [SourceKind::Screen, SourceKind::Camera] {
+            for (of, producer) in &mut self.producers {
+                if *of != leg || producer.kind != kind {
+                    continue;
+                }
+                let kbps = producer
+                    .payload_kbps(left.max(1.0))
+                    .min(producer.most_kbps());
+                producer.set_rate(now, kbps);
+                left -= f64::from(kbps) * 1.08;
+            }
+        }
+    }
+
+    /// A packet came in on a leg.
+    fn take(&mut self, now: Time, leg: usize, bytes: &[u8], io: &mut Io<'_>) {
+        if self.transports.is_streamed(leg) {
+            let place = self.place();
+            self.meter.through_stream(now, place, false, bytes);
+        }
+        if Rtcp::is(bytes) {
+            match Rtcp::read(bytes) {
+                Some(rtcp) => self.take_rtcp(now, leg, &rtcp, io),
+                None => io.reject("RTCP that nobody here sends"),
+            }
+            return;
+        }
+        let Some((media, transport_sequence)) = Media::read(bytes) else {
+            io.reject("RTP that nobody here sends");
+            return;
+        };
+        let this = &mut self.legs[leg];
+        let wire = bytes.len() + overhead::IP_UDP;
+        this.recorder.arrived(now, transport_sequence, wire);
+        self.alarms.set(leg, this.poll_timeout(now));
+        let Some(stream) = this.into.stream(media.track, media.layer) else {
+            return;
+        };
+        let mut sequence = None;
+        match media.kind {
+            Kind::Padding => return,
+            Kind::Audio => this.received.mark(stream),
+            Kind::Video | Kind::Rtx => {
+                this.received.mark(stream);
+                let incoming = this.incoming(stream);
+                let Some(new) = incoming.arrived(now, &media) else {
+                    return;
+                };
+                sequence = Some(new);
+                if incoming.poll_timeout().is_some() {
+                    this.mind(stream);
+                    self.alarms.set(leg, this.poll_timeout(now));
+                }
+            }
+        }
+        if let Work::Forwards(forwarding) = &mut self.work {
+            forwarding.forward(now, leg, &media, &mut self.orders);
+            self.carry_out(now, io);
+            return;
+        }
+        let this = &mut self.legs[leg];
+        let tracks = &self.plan.connections[this.connection].tracks[1 - this.end];
+        let source = tracks[media.track as usize].source;
+        let (work, meter, plan) = (&mut self.work, &self.meter, &self.plan);
+        let mut show = |layer: u8, bytes: usize, is_key, captured| match work {
+            Work::Watches(viewer) => meter.screens_mut().shown(
+                now,
+                Shown {
+                    viewer: *viewer,
+                    source,
+                    layer: layer.into(),
+                    bytes,
+                    is_key,
+                    captured,
+                },
+            ),
+            Work::Mixes(mixer) => {
+                if let Place::Participant(owner) = plan.source(source).owner {
+                    let is_video = plan.source(source).kind.is_video();
+                    mixer.captured[owner][usize::from(is_video)] = Some(captured);
+                }
+            }
+            Work::Forwards(_) => unreachable!("it forwards without looking"),
+        };
+        match sequence {
+            None => show(0, media.payload.into(), false, media.captured),
+            Some(sequence) => {
+                let incoming = this.incoming(stream);
+                incoming.assemble(sequence, &media, |whole| {
+                    show(whole.layer, whole.bytes, whole.is_key, whole.captured);
+                });
+                if incoming.poll_timeout().is_some() {
+                    this.mind(stream);
+                    self.alarms.set(leg, this.poll_timeout(now));
+                }
+            }
+        }
+    }
+
+    fn take_rtcp(&mut self, now: Time, leg: usize, rtcp: &Rtcp<'_>, io: &mut Io<'_>) {
+        match rtcp {
+            Rtcp::Feedback(feedback) => {
+                if let Some(control) = &mut self.legs[leg].control {
+                    control.controller.feedback(now, feedback);
+                    self.steer(now, leg);
+                    self.pump(now, leg, io);
+                }
+            }
+            Rtcp::Nack(track, layer, nacked) => {
+                for sequence in nacked.sequences() {
+                    if let Some(media) = self.legs[leg].again(*track, *layer, sequence) {
+                        let rtx = Media {
+                            kind: Kind::Rtx,
+                            ..media
+                        };
+                        self.submit(now, leg, rtx, io);
+                    }
+                }
+                self.pump(now, leg, io);
+            }
+            Rtcp::KeyFrame(track, layer) => match &mut self.work {
+                Work::Forwards(forwarding) => {
+                    forwarding.key_wanted(now, leg, *track, *layer, &mut self.orders);
+                    self.carry_out(now, io);
+                }
+                Work::Watches(_) | Work::Mixes(_) => {
+                    let asked = |it: &&mut (usize, Producer)| it.0 == leg && it.1.track == *track;
+                    if let Some((_, producer)) = self.producers.iter_mut().find(asked) {
+                        producer.request_key_frame(*layer);
+                    }
+                }
+            },
+            Rtcp::Report => {}
+        }
+    }
+
+    /// Does what the forwarding has decided.
+    fn carry_out(&mut self, now: Time, io: &mut Io<'_>) {
+        let mut orders = std::mem::take(&mut self.orders);
+        for order in orders.drain(..) {
+            match order {
+                Order::Send(leg, media) => {
+                    self.submit(now, leg, media, io);
+                    if self.legs[leg].control.is_some() {
+                        self.pump(now, leg, io);
+                    }
+                }
+                Order::AskKey(leg, track, layer) => {
+                    let mut packet = std::mem::take(&mut self.packet);
+                    packet::write_key_request(track, layer, &mut packet);
+                    self.put(now, leg, &packet, io);
+                    self.packet = packet;
+                }
+                Order::Paused(viewer, source) => self.meter.screens_mut().paused(viewer, source),
+            }
+        }
+        self.orders = orders;
+    }
+
+    /// A packet of media is to go out on a leg: at once, or when the pacer lets it.
+    fn submit(&mut self, now: Time, leg: usize, media: Media, io: &mut Io<'_>) {
+        let this = &mut self.legs[leg];
+        if !this.connected {
+            return;
+        }
+        match &mut this.control {
+            Some(control) => {
+                let class = match media.kind {
+                    Kind::Audio => Class::Audio,
+                    Kind::Rtx => Class::Retransmission,
+                    Kind::Video | Kind::Padding => Class::Video,
+                };
+                control.pacer.push(class, media.wire_length(), media);
+            }
+            None => self.emit(now, leg, &media, None, io),
+        }
+    }
+
+    /// Lets a leg's pacer send what it may by now.
+    fn pump(&mut self, now: Time, leg: usize, io: &mut Io<'_>) {
+        loop {
+            let Some(control) = &mut self.legs[leg].control else {
+                break;
+            };
+            let Control { controller, pacer } = control;
+            while let Some(probe) = controller.poll_probe() {
+                pacer.probe(now, probe);
+            }
+            pacer.set_rate(controller.pacing_bps());
+            let Some(released) = pacer.poll(now) else {
+                break;
+            };
+            let media = match released.what {
+                What::Packet(_, media) => media,
+                What::Padding(_) => Media::padding(),
+            };
+            self.emit(now, leg, &media, released.probe, io);
+        }
+        let due = self.legs[leg].poll_timeout(now);
+        self.alarms.set(leg, due);
+    }
+
+    /// Sends a packet of media.
+    fn emit(
+        &mut self,
+        now: Time,
+        leg: usize,
+        media: &Media,
+        probe: Option<ProbeMark>,
+        io: &mut Io<'_>,
+    ) {
+        let this = &mut self.legs[leg];
+        let sequence = this.sequence;
+        this.sequence = sequence.wrapping_add(1);
+        if let Some(control) = &mut this.control {
+            let audio = media.kind == Kind::Audio;
+            let wire = media.wire_length();
+            control.controller.sent(now, sequence, wire, audio, probe);
+        }
+        if media.kind != Kind::Padding
+            && let Some(stream) = this.out.stream(media.track, media.layer)
+        {
+            this.sent.mark(stream);
+        }
+        if media.kind == Kind::Video {
+            this.remember(*media);
+        }
+        let mut packet = std::mem::take(&mut self.packet);
+        media.write(sequence, &mut packet);
+        self.put(now, leg, &packet, io);
+        self.packet = packet;
+    }
+
+    /// Sends bytes on a leg.
+    fn put(&mut self, now: Time, leg: usize, packet: &[u8], io: &mut Io<'_>) {
+        if self.transports.send(leg, now, packet, io) && self.transports.is_streamed(leg) {
+            let place = self.place();
+            self.meter.through_stream(now, place, true, packet);
+        }
+    }
+
+    fn place(&self) -> Place {
+        let leg = &self.legs[0];
+        self.plan.connections[leg.connection].ends[leg.end]
+    }
+
+    /// A leg's time has come: feedback, requests, congestion control.
+    fn wake_leg(&mut self, now: Time, leg: usize, io: &mut Io<'_>) {
+        let mut packet = std::mem::take(&mut self.packet);
+        packet.clear();
+        while self.legs[leg].recorder.write(now, 1, 1, &mut packet) {
+            packet::seal(&mut packet);
+            self.put(now, leg, &packet, io);
+            packet.clear();
+        }
+        if self.legs[leg].asks_at.is_some_and(|at| at <= now) {
+            self.ask(now, leg, &mut packet, io);
+        }
+        self.packet = packet;
+        if let Some(control) = &mut self.legs[leg].control {
+            let before = control.controller.target_bps();
+            control.controller.handle_timeout(now);
+            if control.controller.target_bps() != before {
+                self.steer(now, leg);
+            }
+        }
+        self.pump(now, leg, io);
+    }
+
+    /// Asks for packets and key frames that a leg's streams lack.
+    fn ask(&mut self, now: Time, leg: usize, packet: &mut Vec<u8>, io: &mut Io<'_>) {
+        let asking = std::mem::take(&mut self.legs[leg].asking);
+        self.legs[leg].asks_at = None;
+        let forwards = matches!(self.work, Work::Forwards(_));
+        for stream in asking {
+            let stream = stream as usize;
+            let this = &mut self.legs[leg];
+            let (track, layer) = this.into.track(stream);
+            self.again.clear();
+            let wants_key = this.incoming(stream).ask(now, &mut self.again);
+            this.mind(stream);
+            if !self.again.is_empty() {
+                packet::write_nack(track, layer, &self.again, packet);
+                self.put(now, leg, packet, io);
+            }
+            // A server doesn't decode: viewers tell it what they lack.
+            if wants_key && !forwards {
+                packet::write_key_request(track, layer, packet);
+                self.put(now, leg, packet, io);
+            }
+        }
+    }
+
+    fn wake_producer(&mut self, now: Time, number: usize, io: &mut Io<'_>) {
+        let (leg, producer) = &mut self.producers[number];
+        let leg = *leg;
+        let this = &self.legs[leg];
+        let backed_up = this
+            .control
+            .as_ref()
+            .is_some_and(|it| it.pacer.is_backed_up());
+        let is_sound = producer.kind == SourceKind::Audio;
+        let room = this.connected && (is_sound || !backed_up);
+        let viewer = match self.plan.connections[this.connection].ends[1 - this.end] {
+            Place::Participant(viewer) => viewer,
+            Place::Server(_) => usize::MAX,
+        };
+        let work = &self.work;
+        let captured = |due: Time| match work {
+            Work::Mixes(mixer) => mixer.captured_for(viewer, !is_sound).unwrap_or(due),
+            Work::Watches(_) | Work::Forwards(_) => due,
+        };
+        let orders = &mut self.orders;
+        producer.poll(now, room, captured, |media| {
+            orders.push(Order::Send(leg, media));
+        });
+        let due = producer.poll_timeout();
+        self.alarms.set(self.legs.len() + number, due);
+        self.carry_out(now, io);
+    }
+
+    /// Reports on everything that was sent and received of late.
+    fn report(&mut self, now: Time, io: &mut Io<'_>) {
+        let mut packet = std::mem::take(&mut self.packet);
+        let mut estimate = None;
+        for leg in 0..self.legs.len() {
+            let this = &mut self.legs[leg];
+            let (sent, mut received) = (this.sent.take(), this.received.take());
+            if let Some(control) = &this.control {
+                let bps = control.controller.target_bps() as f64;
+                *estimate.get_or_insert(0.0) += bps / 1_000.0;
+            }
+            for _ in 0..sent {
+                packet::write_sender_report(&mut packet);
+                self.put(now, leg, &packet, io);
+            }
+            while received > 0 {
+                received = packet::write_receiver_report(received, &mut packet);
+                self.put(now, leg, &packet, io);
+            }
+        }
+        self.packet = packet;
+        if let (Work::Watches(participant), Some(kbps)) = (&self.work, estimate) {
+            self.meter.estimated(now, *participant, kbps);
+        }
+        self.report_at += overhead::REPORT_INTERVAL;
+        self.alarms
+            .set(self.reports_sleeper(), Some(self.report_at));
+    }
+
+    /// A server looks at who speaks and what its legs bear.
+    fn look(&mut self, now: Time, io: &mut Io<'_>) {
+        let mut turn = None;
+        match &mut self.work {
+            Work::Forwards(forwarding) => {
+                // What changes by itself.
+                if forwarding
+                    .poll_timeout(self.looked)
+                    .is_some_and(|at| at <= now)
+                {
+                    forwarding.choose(now, &mut self.orders);
+                }
+                turn = forwarding.poll_timeout(now);
+                forwarding.tick(now, &mut self.orders);
+                for (leg, this) in self.legs.iter().enumerate() {
+                    if let Some(control) = &this.control
+                        && this.connected
+                    {
+                        let kbps = control.controller.target_bps() as f64 / 1_000.0;
+                        forwarding.allocate(now, leg, kbps, &mut self.orders);
+                    }
+                }
+            }
+            Work::Mixes(mixer) => mixer.listen(now),
+            Work::Watches(_) => {}
+        }
+        self.looked = now;
+        let next = (now + LOOK).min(turn.unwrap_or(Time::MAX));
+        self.look_at = Some(next);
+        self.alarms.set(self.reports_sleeper() + 1, Some(next));
+        self.carry_out(now, io);
+    }
+}
+
+impl Mixer {
+    fn new(plan: &Plan) -> Self {
+        let publishers: Vec<usize> = plan.publishers().collect();
+        let mut mixer = Mixer {
+            speech: Speech::new(publishers.len(), plan.config.until(), plan.config.seed),
+            latest: [publishers[0]; 2],
+            publishers,
+            captured: vec![[None; 2]; plan.participants().len()],
+        };
+        mixer.listen(Time::ZERO);
+        mixer
+    }
+
+    fn listen(&mut self, now: Time) {
+        let latest = self.speech.latest(now, 2);
+        for (place, speaker) in latest.into_iter().enumerate() {
+            self.latest[place] = self.publishers[speaker];
+        }
+    }
+
+    /// When what a viewer gets mixed now was captured: what the last speaker but itself sent last.
+    fn captured_for(&self, viewer: usize, is_video: bool) -> Option<Time> {
+        let speaker = self.latest.iter().find(|it| **it != viewer)?;
+        self.captured[*speaker][usize::from(is_video)]
+    }
+}
+
+impl Program for Station {
+    fn handle_input(&mut self, now: Time, input: Input<'_>, io: &mut Io<'_>) {
+        match &input {
+            Input::Start => self.start(now, io),
+            Input::Message { content, .. } => {
+                if let Some(letter) = content.downcast_ref::<Letter>() {
+                    let leg = self.leg_of[letter.connection] as usize;
+                    self.transports.hear(leg, now, &letter.signal, io);
+                }
+            }
+            _ => {}
+        }
+        let came = self.transports.handle_input(now, &input, io);
+        if let Some((leg, packet)) = came.application() {
+            self.take(now, leg, packet, io);
+        }
+        while let Some((leg, packet)) = self.transports.poll_streamed() {
+            self.take(now, leg, &packet, io);
+        }
+        while let Some((leg, signal)) = self.transports.poll_signal() {
+            let connection = self.legs[leg].connection;
+            let peer = self.legs[leg].peer.expect("both ends are introduced");
+            let delay = self.plan.config.signaling_delay;
+            io.post(peer, delay, Letter { connection, signal });
+        }
+        while let Some((leg, event)) = self.transports.poll_event() {
+            self.event(now, leg, event);
+        }
+        if let Input::Wake | Input::Start = input {
+            while let Some(sleeper) = self.alarms.pop(now) {
+                let reports = self.reports_sleeper();
+                if sleeper < self.legs.len() {
+                    self.wake_leg(now, sleeper, io);
+                } else if sleeper < reports {
+                    self.wake_producer(now, sleeper - self.legs.len(), io);
+                } else if sleeper == reports {
+                    self.report(now, io);
+                } else {
+                    self.look(now, io);
+                }
+            }
+        }
+        let times = [self.alarms.next(), self.transports.poll_timeout()];
+        io.wake_at(times.into_iter().flatten().min());
+    }
+}
