@@ -3,6 +3,7 @@
 pub mod call;
 pub mod check;
 pub mod cli;
+pub mod conference;
 pub mod discover;
 pub mod explain;
 pub mod file;

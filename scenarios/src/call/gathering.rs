@@ -57,7 +57,7 @@ pub struct TurnAccess {
 
 /// The sockets of an endpoint, what it learns about them, and the relays it holds.
 #[derive(Default)]
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     port: u16,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
@@ -128,20 +128,20 @@ enum Way {
 }
 
 /// A peer's datagram that came through a connection to a TURN server.
-pub(super) struct Relayed {
+pub(crate) struct Relayed {
     /// The relayed address it was sent to.
-    pub(super) local: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// The peer.
-    pub(super) remote: SocketAddr,
+    pub(crate) remote: SocketAddr,
     /// What the connection runs over, from where to where.
-    pub(super) transport: TurnTransport,
-    pub(super) socket: SocketAddr,
-    pub(super) server: SocketAddr,
-    pub(super) payload: Vec<u8>,
+    pub(crate) transport: TurnTransport,
+    pub(crate) socket: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Whose a datagram was.
-pub(super) enum Taken<'a> {
+pub(crate) enum Taken<'a> {
     /// A server's answer: it is dealt with.
     Yes,
     /// Not a server's: it is for ICE, or it is data.
@@ -159,7 +159,7 @@ pub(super) enum Taken<'a> {
 
 impl Gathering {
     /// Binds a socket on each of the host's addresses and asks every server that it can reach.
-    pub(super) fn begin(&mut self, now: Time, servers: &Servers, io: &mut Io<'_>) {
+    pub(crate) fn begin(&mut self, now: Time, servers: &Servers, io: &mut Io<'_>) {
         let streams = |turn: &TurnAccess| turn.transport != TurnTransport::Udp;
         if servers.turn.iter().any(streams) {
             // What is late is of no use: media doesn't wait for company (RFC 896).
@@ -210,29 +210,34 @@ impl Gathering {
     }
 
     /// The host has only these addresses left: what was asked or held from others is lost.
-    pub(super) fn keep(&mut self, addresses: &[Address]) {
+    pub(crate) fn keep(&mut self, addresses: &[Address]) {
         let stays = |socket: &SocketAddr| addresses.contains(&socket.ip().into());
         self.probes.retain(|probe| stays(&probe.socket));
         self.relays.retain(|relay| stays(&relay.socket));
     }
 
     /// Closes the socket. Allocations expire by themselves.
-    pub(super) fn close(self, io: &mut Io<'_>) {
+    pub(crate) fn close(self, io: &mut Io<'_>) {
         io.close(Endpoint::new(Address::UNSPECIFIED, self.port).into());
     }
 
+    /// The port of its socket.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether that is the address of a relay of this one's.
-    pub(super) fn relays(&self, local: SocketAddr) -> bool {
+    pub(crate) fn relays(&self, local: SocketAddr) -> bool {
         self.relays.iter().any(|relay| relay.relayed == Some(local))
     }
 
     /// The next candidate that was found.
-    pub(super) fn poll_candidate(&mut self) -> Option<Candidate> {
+    pub(crate) fn poll_candidate(&mut self) -> Option<Candidate> {
         self.found.pop()
     }
 
     /// Whether nothing more is to be found.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         let waits = |place| self.is_spared(place);
         let mut relays = self.relays.iter().enumerate();
         self.probes.iter().all(|probe| probe.over)
@@ -240,7 +245,7 @@ impl Gathering {
     }
 
     /// Takes a datagram that comes from one of the servers asked.
-    pub(super) fn handle_datagram<'a>(&mut self, now: Time, datagram: &Datagram<'a>) -> Taken<'a> {
+    pub(crate) fn handle_datagram<'a>(&mut self, now: Time, datagram: &Datagram<'a>) -> Taken<'a> {
         let (local, remote) = (datagram.local, datagram.remote);
         for probe in self
             .probes
@@ -284,7 +289,7 @@ impl Gathering {
     }
 
     /// Something happened to a connection to a TURN server.
-    pub(super) fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
+    pub(crate) fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
         let ours = |relay: &&mut Relay| matches!(relay.way, Way::Stream { id, .. } if id == stream);
         let Some(relay) = self.relays.iter_mut().find(ours) else {
             return;
@@ -320,20 +325,20 @@ impl Gathering {
     }
 
     /// The connections to TURN servers that were asked for.
-    pub(super) fn connections(&self) -> impl Iterator<Item = &TurnConnection> {
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &TurnConnection> {
         self.relays
             .iter()
             .filter_map(|relay| relay.connection.as_ref())
     }
 
     /// The next datagram that came through a connection.
-    pub(super) fn poll_relayed(&mut self) -> Option<Relayed> {
+    pub(crate) fn poll_relayed(&mut self) -> Option<Relayed> {
         self.came.pop_front()
     }
 
     /// The connection through which datagrams from this relayed address go, if it is one: over
     /// what, from where and to where.
-    pub(super) fn stream_under(
+    pub(crate) fn stream_under(
         &mut self,
         relayed: SocketAddr,
     ) -> Option<(TurnTransport, SocketAddr, SocketAddr)> {
@@ -398,7 +403,7 @@ impl Gathering {
     }
 
     /// ICMP says that nobody is at `remote`.
-    pub(super) fn handle_unreachable(&mut self, local: SocketAddr, remote: SocketAddr) {
+    pub(crate) fn handle_unreachable(&mut self, local: SocketAddr, remote: SocketAddr) {
         for probe in &mut self.probes {
             if probe.server == remote && probe.socket == local {
                 probe.transaction.handle_unreachable();
@@ -415,7 +420,7 @@ impl Gathering {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Time) {
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
         for probe in self.probes.iter_mut().filter(|probe| !probe.over) {
             probe.transaction.handle_timeout(now);
             probe.over = probe.transaction.outcome().is_some();
@@ -430,7 +435,7 @@ impl Gathering {
     }
 
     /// Lets datagrams from this address come in over relays.
-    pub(super) fn permit(&mut self, now: Time, peer: IpAddr) {
+    pub(crate) fn permit(&mut self, now: Time, peer: IpAddr) {
         if self.relays.is_empty() || self.peers.contains(&peer) {
             return;
         }
@@ -441,7 +446,7 @@ impl Gathering {
     }
 
     /// This pair is used from now on: if it is a relay's, it gets a channel.
-    pub(super) fn prefer(&mut self, now: Time, local: SocketAddr, remote: SocketAddr) {
+    pub(crate) fn prefer(&mut self, now: Time, local: SocketAddr, remote: SocketAddr) {
         if let Some(relay) = self.relay_of(local) {
             match &mut relay.way {
                 Way::Datagrams { client, .. } => client.bind_channel(remote, now),
@@ -458,7 +463,7 @@ impl Gathering {
     }
 
     /// Sends a datagram: from a host address as it is, from a relayed one over its relay.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         now: Time,
         local: SocketAddr,
@@ -477,7 +482,7 @@ impl Gathering {
     }
 
     /// Sends what servers are to be asked and told, and takes what they have granted.
-    pub(super) fn transmit(&mut self, now: Time, io: &mut Io<'_>) {
+    pub(crate) fn transmit(&mut self, now: Time, io: &mut Io<'_>) {
         for probe in &mut self.probes {
             if let Some(request) = probe.transaction.poll_transmit() {
                 io.send(probe.socket, probe.server, request);
@@ -510,7 +515,7 @@ impl Gathering {
         self.try_what_is_due(now, io);
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Time> {
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let probes = self.probes.iter().filter(|probe| !probe.over);
         let probes = probes.filter_map(|probe| probe.transaction.poll_timeout());
         let relays = self.relays.iter().filter_map(|relay| match &relay.way {

@@ -18,6 +18,21 @@ pub fn is_in_a_stack() -> bool {
     IN_A_STACK.get()
 }
 
+/// Calls into a stack. When that panics, what it said is the error, and what the call touched is not to
+/// be used any more.
+pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    IN_A_STACK.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(call));
+    IN_A_STACK.set(false);
+    answer.map_err(|payload| {
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied());
+        text.unwrap_or("it panicked without a message").to_owned()
+    })
+}
+
 /// An agent whose panics are caught. After the first it is dead: it takes anything and does
 /// nothing.
 pub struct Guarded {
@@ -45,18 +60,11 @@ impl Guarded {
     fn call<R>(&mut self, call: impl FnOnce(&mut dyn IceAgent) -> R) -> Option<R> {
         let agent = self.agent.as_mut()?;
         // The agent is dropped when it panics, so nobody sees the state it was left in.
-        IN_A_STACK.set(true);
-        let answer = catch_unwind(AssertUnwindSafe(|| call(&mut **agent)));
-        IN_A_STACK.set(false);
-        match answer {
+        match guarded(|| call(&mut **agent)) {
             Ok(answer) => Some(answer),
-            Err(payload) => {
+            Err(panic) => {
                 self.agent = None;
-                let text = payload
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| payload.downcast_ref::<&str>().copied());
-                self.panic = Some(text.unwrap_or("it panicked without a message").to_owned());
+                self.panic = Some(panic);
                 None
             }
         }

@@ -1,0 +1,3 @@
+//! Conferences: what they cost on every topology.
+
+pub mod full;
