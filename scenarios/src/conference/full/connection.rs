@@ -9,7 +9,7 @@ use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid, Simulcast};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{Candidate as IceCandidate, Event, Input, Output, Rtc, RtcConfig};
+use str0m::{Candidate as IceCandidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 
 use super::crypto::PROVIDER;
 use super::signal::Signal;
@@ -31,6 +31,9 @@ pub struct Terms {
 
 /// A timeout further away than this is str0m's word for "never".
 const NEVER: Duration = Duration::from_hours(24 * 365);
+
+/// How often the stack may want to be woken at one moment: a burst of packets takes one each.
+const MOST_WAKES: usize = 10_000;
 
 /// One end of a connection.
 pub struct Connection {
@@ -124,7 +127,10 @@ impl Connection {
         io: &mut Io<'_>,
     ) -> Self {
         let mut random = OwnRandom::new(terms.seed);
-        let config = config.set_crypto_provider(PROVIDER.clone());
+        let config = config
+            .set_crypto_provider(PROVIDER.clone())
+            // Nobody here asks what has paused; being woken for it would depend on the map's order.
+            .set_pause_threshold(NEVER);
         let made = random.lend(|| guarded(|| config.build(now.to_instant(*EPOCH))));
         let (rtc, failure) = match made {
             Ok(rtc) => (Some(rtc), None),
@@ -183,23 +189,28 @@ impl Connection {
     }
 
     /// Calls into the stack, and takes all that it has to say to that.
+    ///
+    /// What it wants to be woken for at once it does at once. That keeps a run repeatable: str0m looks
+    /// at its streams in the order of a map with random keys, and where only one of them has something
+    /// to do any order is the same.
     pub fn act<R>(&mut self, now: Time, act: impl FnOnce(&mut Rtc) -> R) -> Option<R> {
         let rtc = self.rtc.as_mut()?;
         let (outgoing, events, due) = (&mut self.outgoing, &mut self.events, &mut self.due);
+        let instant = now.to_instant(*EPOCH);
         let acted = self.random.lend(|| {
             guarded(|| {
                 let answer = act(rtc);
-                loop {
-                    match rtc.poll_output() {
-                        Ok(Output::Transmit(transmit)) => outgoing.push_back(transmit),
-                        Ok(Output::Event(event)) => events.push_back(event),
-                        Ok(Output::Timeout(at)) => {
-                            *due = wake(at, now);
-                            return Ok(answer);
-                        }
-                        Err(error) => return Err(error.to_string()),
+                for _ in 0..MOST_WAKES {
+                    let next = drain(rtc, outgoing, events).map_err(|error| error.to_string())?;
+                    let next = wake(next, now);
+                    *due = next;
+                    if next != Some(now) {
+                        return Ok(answer);
                     }
+                    let woken = rtc.handle_input(Input::Timeout(instant));
+                    woken.map_err(|error| error.to_string())?;
                 }
+                Err(format!("it wants to be woken at {now} again and again"))
             })
         });
         match acted.and_then(|answer| answer) {
@@ -538,6 +549,21 @@ impl Connection {
             || !self.outgoing.is_empty()
             || !self.events.is_empty()
             || !self.signals.is_empty()
+    }
+}
+
+/// Takes everything out of the stack, and returns when it wants to be woken.
+fn drain(
+    rtc: &mut Rtc,
+    outgoing: &mut VecDeque<Transmit>,
+    events: &mut VecDeque<Event>,
+) -> Result<Instant, RtcError> {
+    loop {
+        match rtc.poll_output()? {
+            Output::Transmit(transmit) => outgoing.push_back(transmit),
+            Output::Event(event) => events.push_back(event),
+            Output::Timeout(at) => return Ok(at),
+        }
     }
 }
 
