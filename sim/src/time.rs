@@ -39,6 +39,11 @@ impl Time {
         Time(millis * 1_000_000)
     }
 
+    /// The moment `seconds` seconds after the start.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Time(seconds * 1_000_000_000)
+    }
+
     /// Nanoseconds since the start.
     pub const fn as_nanos(self) -> u64 {
         self.0

@@ -1,3 +1,29 @@
-//! Conferences: what they cost on every topology.
+//! Conferences: many participants, one meeting, several ways to arrange it, and what each costs.
+//!
+//! A [`Plan`] says who is connected to whom and who sends what. Three fidelities carry it out:
+//! [`formula`] computes, `flow` simulates every packet without encryption, `full` runs a production
+//! WebRTC stack. What they share is here once: where [`media`] comes from and who gets which layer,
+//! what [`overhead`] packets have, how the [internet is laid out](scene), and how
+//! [what came of it](ConferenceOutcome) is [read from the wire](meter).
 
-pub mod full;
+mod config;
+pub mod formula;
+pub mod media;
+pub mod meter;
+mod outcome;
+pub mod overhead;
+mod plan;
+pub mod scene;
+
+pub use config::{
+    ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,
+    View, name,
+};
+pub use outcome::{
+    ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Rates, Received, Second,
+    ServerOutcome, TurnOutcome,
+};
+pub use plan::{
+    AUDIBLE, Connection, Content, MOST_PARTICIPANTS, MOST_TRACKS, Place, Plan, PlanError, Server,
+    Source, SourceId, SourceKind, Track,
+};

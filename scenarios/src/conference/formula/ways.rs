@@ -1,0 +1,92 @@
+//! Which connections go over TURN: one real call for each pair of networks tells.
+
+use std::collections::BTreeMap;
+
+use crate::call::{CallConfig, CallError, Caller, PathClass, TurnTransport};
+use crate::conference::overhead;
+use crate::conference::plan::{Place, Plan};
+
+/// How a connection gets there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// From end to end.
+    Direct,
+    /// Over relays.
+    Relayed {
+        /// What each end's own relay is reached over, if it uses one.
+        over: [Option<TurnTransport>; 2],
+        /// How many relays are in a row.
+        relays: u8,
+    },
+    /// Not at all.
+    None,
+}
+
+impl Way {
+    /// Bytes that a media packet is longer between that end and its relay.
+    pub(super) fn client_overhead(self, end: usize) -> Option<usize> {
+        let Way::Relayed { over, .. } = self else {
+            return None;
+        };
+        Some(match over[end]? {
+            TurnTransport::Udp => overhead::CHANNEL_DATA,
+            // TCP's header in place of UDP's, and ChannelData's padding, on average.
+            TurnTransport::Tcp => overhead::CHANNEL_DATA + 24 + 2,
+            TurnTransport::Tls => overhead::CHANNEL_DATA + 24 + 2 + 22,
+        })
+    }
+}
+
+/// All connections' ways.
+pub(super) struct Ways(Vec<Way>);
+
+impl Ways {
+    /// Makes the calls.
+    pub(super) fn ask(plan: &Plan) -> Result<Self, CallError> {
+        let mut caller = Caller::new();
+        let mut known: BTreeMap<[String; 2], Way> = BTreeMap::new();
+        let mut ways = Vec::with_capacity(plan.connections.len());
+        for connection in &plan.connections {
+            let kinds = connection.ends.map(|end| match end {
+                Place::Participant(number) => plan.participants()[number].network.to_string(),
+                Place::Server(_) => "open".to_owned(),
+            });
+            let way = match known.get(&kinds) {
+                Some(way) => *way,
+                None => {
+                    let way = call(&mut caller, plan, &kinds)?;
+                    known.insert(kinds, way);
+                    way
+                }
+            };
+            ways.push(way);
+        }
+        Ok(Ways(ways))
+    }
+
+    pub(super) fn of(&self, connection: usize) -> Way {
+        self.0[connection]
+    }
+}
+
+fn call(caller: &mut Caller, plan: &Plan, kinds: &[String; 2]) -> Result<Way, CallError> {
+    let [a, b] = kinds
+        .each_ref()
+        .map(|kind| kind.parse().expect("a kind as it is written"));
+    let config = CallConfig {
+        turn: plan.config.turn.clone(),
+        delay: plan.config.delay,
+        seed: plan.config.seed,
+        ..CallConfig::new(a, b)
+    };
+    let outcome = caller.call(&config)?.outcome;
+    let Some(connection) = outcome.connection else {
+        return Ok(Way::None);
+    };
+    if connection.path_class != PathClass::Relayed {
+        return Ok(Way::Direct);
+    }
+    let over = connection.relay_transports;
+    let relays = over.iter().flatten().count() as u8;
+    Ok(Way::Relayed { over, relays })
+}

@@ -1,0 +1,16 @@
+//! What both simulators say about media, said once: how large frames are and when they come, which
+//! layer a receiver is given, what a viewer sees of what arrives, who speaks.
+//!
+//! Nothing here sends, receives or knows a connection.
+
+pub mod allocator;
+pub mod playout;
+pub mod profile;
+pub mod source;
+pub mod speech;
+
+pub use allocator::{Allocator, Offer, Switch};
+pub use playout::{Freezes, Jitter};
+pub use profile::{AudioProfile, Layer, UnknownProfile, VideoProfile};
+pub use source::{Encoder, Frame, VideoSource};
+pub use speech::Speech;

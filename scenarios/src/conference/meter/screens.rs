@@ -1,0 +1,251 @@
+//! What viewers saw and heard.
+
+use std::time::Duration;
+
+use pinhole::Time;
+use rustc_hash::FxHashMap;
+
+use crate::conference::media::{Freezes, Jitter};
+use crate::conference::outcome::{Gap, Percentiles, Received};
+use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
+use crate::survey::Histogram;
+
+/// From when on a time without anything of a source is a gap.
+const GAP: Duration = Duration::from_secs(1);
+
+/// A frame that a viewer was shown, or a packet of sound that it heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Who.
+    pub viewer: usize,
+    /// What of.
+    pub source: SourceId,
+    /// The layer; 0 for sound.
+    pub layer: usize,
+    /// Bytes of media.
+    pub bytes: usize,
+    /// Whether it is a key frame.
+    pub is_key: bool,
+    /// When it was captured.
+    pub captured: Time,
+}
+
+/// What a viewer got of one source.
+#[derive(Clone, Debug, Default)]
+struct Reception {
+    bytes: u64,
+    by_layer: [u32; 4],
+    key_frames: u32,
+    freezes: Freezes,
+    jitter: Jitter,
+    least_delay: Option<Duration>,
+    last: Option<Time>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Screen {
+    receptions: FxHashMap<SourceId, Reception>,
+    delay: Histogram,
+    queueing: Histogram,
+    /// Sources it has had something of: sound, pictures.
+    seen: [usize; 2],
+    /// How many it is to get.
+    expected: [usize; 2],
+}
+
+/// All viewers' screens and loudspeakers.
+#[derive(Clone, Debug)]
+pub struct Screens {
+    screens: Vec<Screen>,
+    kinds: Vec<SourceKind>,
+    /// Viewers who lack something.
+    waiting: usize,
+    all_seen: Option<Time>,
+    gaps: Vec<Gap>,
+    /// Whether servers forward whom they choose: then silence is no gap.
+    selects: bool,
+    /// Whether delay is measured with sound.
+    has_audio: bool,
+    from: Time,
+}
+
+impl Screens {
+    pub(super) fn new(plan: &Plan, from: Time) -> Self {
+        let screens: Vec<Screen> = (0..plan.participants().len())
+            .map(|viewer| {
+                let mut expected = [0; 2];
+                let own = Place::Participant(viewer);
+                for (connection, end) in plan.connections_of(own) {
+                    for track in &plan.connections[connection].tracks[1 - end] {
+                        let kind = plan.source(track.source).kind;
+                        expected[usize::from(kind.is_video())] += 1;
+                    }
+                }
+                for kind in [SourceKind::Audio, SourceKind::Camera] {
+                    let expected = &mut expected[usize::from(kind.is_video())];
+                    *expected = plan.latest(kind).unwrap_or(usize::MAX).min(*expected);
+                }
+                Screen {
+                    expected,
+                    ..Screen::default()
+                }
+            })
+            .collect();
+        let lacks = |screen: &&Screen| screen.expected != [0; 2];
+        Screens {
+            waiting: screens.iter().filter(lacks).count(),
+            screens,
+            kinds: plan.sources.iter().map(|source| source.kind).collect(),
+            all_seen: None,
+            gaps: Vec::new(),
+            selects: plan.config.last_n.is_some(),
+            has_audio: plan.config.audio.is_some(),
+            from,
+        }
+    }
+
+    /// A viewer is shown a whole frame, or hears a packet.
+    pub fn shown(&mut self, now: Time, shown: Shown) {
+        let Shown {
+            viewer,
+            source,
+            captured,
+            ..
+        } = shown;
+        let is_video = self.kinds[source.0].is_video();
+        let screen = &mut self.screens[viewer];
+        let reception = screen.receptions.entry(source).or_default();
+        match reception.last.replace(now) {
+            None => {
+                let lacked =
+                    screen.seen[0] < screen.expected[0] || screen.seen[1] < screen.expected[1];
+                screen.seen[usize::from(is_video)] += 1;
+                let lacks =
+                    screen.seen[0] < screen.expected[0] || screen.seen[1] < screen.expected[1];
+                if lacked && !lacks {
+                    self.waiting -= 1;
+                    if self.waiting == 0 {
+                        self.all_seen = Some(now);
+                    }
+                }
+            }
+            Some(last) if now > last + GAP && !self.selects => {
+                if self.all_seen.is_some_and(|all_seen| all_seen <= last) {
+                    self.gaps.push(Gap {
+                        viewer,
+                        source,
+                        from: last,
+                        to: Some(now),
+                    });
+                }
+            }
+            Some(_) => {}
+        }
+        if now < self.from {
+            // Intervals count from the first frame on, so that the first measured isn't a freeze.
+            if is_video {
+                reception.freezes.shown(now);
+                (reception.freezes.count, reception.freezes.frames) = (0, 0);
+                reception.freezes.total = Duration::ZERO;
+            }
+            reception.jitter.arrived(captured, now);
+            return;
+        }
+        reception.bytes += shown.bytes as u64;
+        reception.by_layer[shown.layer.min(3)] += 1;
+        reception.key_frames += u32::from(shown.is_key);
+        reception.jitter.arrived(captured, now);
+        if is_video {
+            reception.freezes.shown(now);
+        }
+        if is_video != self.has_audio {
+            let delay = now.saturating_since(captured);
+            let least = reception
+                .least_delay
+                .map_or(delay, |least| least.min(delay));
+            reception.least_delay = Some(least);
+            screen.delay.add(delay.as_micros() as u64);
+            screen.queueing.add((delay - least).as_micros() as u64);
+        }
+    }
+
+    /// A source isn't forwarded to a viewer any more, or in another layer: until the next frame is
+    /// no freeze.
+    pub fn paused(&mut self, viewer: usize, source: SourceId) {
+        if let Some(reception) = self.screens[viewer].receptions.get_mut(&source) {
+            reception.freezes.pause();
+        }
+    }
+
+    /// When everybody had something of everything it was to get.
+    pub fn all_seen(&self) -> Option<Time> {
+        self.all_seen
+    }
+
+    /// Gaps, those included that have not ended by `until`.
+    pub(super) fn gaps(&self, until: Time) -> Vec<Gap> {
+        let mut gaps = self.gaps.clone();
+        if self.all_seen.is_some() && !self.selects {
+            for (viewer, screen) in self.screens.iter().enumerate() {
+                for (source, reception) in &screen.receptions {
+                    if let Some(from) = reception.last.filter(|last| *last + GAP < until) {
+                        gaps.push(Gap {
+                            viewer,
+                            source: *source,
+                            from,
+                            to: None,
+                        });
+                    }
+                }
+            }
+        }
+        gaps.sort_by_key(|gap| (gap.from, gap.viewer, gap.source));
+        gaps
+    }
+
+    /// Delay, and the part of it that queues make.
+    pub(super) fn delays(&self, viewer: usize) -> (Percentiles, Percentiles) {
+        let screen = &self.screens[viewer];
+        (percentiles(&screen.delay), percentiles(&screen.queueing))
+    }
+
+    pub(super) fn received(&self, plan: &Plan, viewer: usize, seconds: f64) -> Vec<Received> {
+        let mut received: Vec<Received> = self.screens[viewer]
+            .receptions
+            .iter()
+            .map(|(source, reception)| {
+                let frames: u32 = reception.by_layer.iter().sum();
+                let layers = 0..plan.source(*source).layers.len();
+                let share = |layer: usize| {
+                    f64::from(reception.by_layer[layer.min(3)]) / f64::from(frames.max(1))
+                };
+                let is_video = self.kinds[source.0].is_video();
+                Received {
+                    source: *source,
+                    kbps: reception.bytes as f64 * 8.0 / 1_000.0 / seconds,
+                    layers: layers.map(share).collect(),
+                    frames_per_second: if is_video {
+                        f64::from(frames) / seconds
+                    } else {
+                        0.0
+                    },
+                    freezes: reception.freezes.count,
+                    frozen: reception.freezes.total,
+                    key_frames: reception.key_frames,
+                    jitter: reception.jitter.get(),
+                }
+            })
+            .collect();
+        received.sort_by_key(|it| it.source);
+        received
+    }
+}
+
+fn percentiles(times: &Histogram) -> Percentiles {
+    let at = |share| times.quantile(share).unwrap_or(0.0) / 1_000.0;
+    Percentiles {
+        p50_ms: at(0.5),
+        p95_ms: at(0.95),
+        p99_ms: at(0.99),
+    }
+}
