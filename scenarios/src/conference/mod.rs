@@ -8,6 +8,7 @@
 
 mod config;
 pub mod formula;
+pub mod full;
 pub mod media;
 pub mod meter;
 mod outcome;

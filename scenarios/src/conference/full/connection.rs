@@ -15,12 +15,16 @@ use super::crypto::PROVIDER;
 use super::signal::Signal;
 use crate::call::Servers;
 use crate::call::gathering::{Gathering, Taken};
+use crate::conference::meter::Meter;
+use crate::conference::plan::Place;
 use crate::ice::random::OwnRandom;
 use crate::ice::{Candidate, CandidateType, EPOCH, guarded};
 
 /// What a connection is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Terms {
+    /// Who counts what goes through TCP connections to TURN servers, and for whom.
+    pub tap: Option<(Meter, Place)>,
     /// The servers to ask for candidates.
     pub servers: Servers,
     /// Whether candidates are signaled as they are found, or all with the description.
@@ -45,7 +49,7 @@ pub struct Connection {
     /// The sockets from before the last restart.
     retired: Option<Gathering>,
     negotiation: Negotiation,
-    /// The media lines that this end offered, in order.
+    /// The names of the media lines, in the order of offer and answer.
     mids: Vec<Mid>,
     /// The candidates in use, as they were added.
     locals: Vec<IceCandidate>,
@@ -167,7 +171,7 @@ impl Connection {
         self.failure.as_deref()
     }
 
-    /// The media lines that this end offered, in order.
+    /// The names of the media lines, in the order of offer and answer.
     pub fn mids(&self) -> &[Mid] {
         &self.mids
     }
@@ -297,6 +301,9 @@ impl Connection {
             let relayed = self.gathering.poll_relayed();
             let relayed = relayed.or_else(|| retired.and_then(Gathering::poll_relayed));
             let Some(relayed) = relayed else { break };
+            if let Some((meter, place)) = &self.terms.tap {
+                meter.through_stream(now, *place, false, &relayed.payload);
+            }
             // There is no datagram to reject.
             let _ = self.receive(now, relayed.local, relayed.remote, &relayed.payload);
         }
@@ -446,7 +453,14 @@ impl Connection {
                 Some(retired) if retired.relays(local) => retired,
                 _ => &mut self.gathering,
             };
-            self.stirred |= by.relays(local);
+            if by.relays(local) {
+                self.stirred = true;
+                if let Some((meter, place)) = &self.terms.tap
+                    && by.stream_under(local).is_some()
+                {
+                    meter.through_stream(now, *place, true, &transmit.contents);
+                }
+            }
             by.send(now, local, remote, &transmit.contents, io);
         }
         if std::mem::take(&mut self.stirred) {
@@ -533,8 +547,10 @@ impl Connection {
                 self.negotiation = Negotiation::Answers;
                 match self.act(now, |rtc| rtc.sdp_api().accept_offer(offer)) {
                     Some(Ok(answer)) => {
-                        let told = Signal::Answer(answer.to_sdp_string());
-                        self.signals.push_back(told);
+                        let answer = answer.to_sdp_string();
+                        let names = answer.lines().filter_map(|it| it.strip_prefix("a=mid:"));
+                        self.mids = names.map(Mid::from).collect();
+                        self.signals.push_back(Signal::Answer(answer));
                     }
                     refused => self.note(refused.map(|refused| refused.map(|_| ()))),
                 }

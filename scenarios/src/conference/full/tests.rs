@@ -111,6 +111,7 @@ impl Role for Talker {
         self.next = Some(now + FRAME);
         let mark = Mark {
             source: self.number,
+            layer: 0,
             number: self.sent,
             captured: now,
         };
@@ -180,6 +181,7 @@ fn talk(kinds: [&str; 2], turn: &[TurnTransport], trickle: bool, seconds: u64) -
         let terms = Terms {
             servers: servers.clone(),
             trickle,
+            tap: None,
             seed: side as u64,
         };
         let talker = Talker::new(side as u32, (side == 0).then_some(1));
