@@ -9,6 +9,7 @@
 mod config;
 pub mod flow;
 pub mod formula;
+pub mod full;
 pub mod media;
 pub mod meter;
 mod outcome;
