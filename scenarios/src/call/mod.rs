@@ -6,7 +6,7 @@
 mod config;
 mod data;
 mod fault;
-mod gathering;
+pub(crate) mod gathering;
 mod outcome;
 mod peer;
 mod scene;
@@ -141,7 +141,13 @@ impl Caller {
             SharedWire::between(a, b)
         };
         net.observe(wire.clone());
-        let zone = serve(net, &scene, config);
+        let zone = serve(
+            net,
+            scene.stun,
+            scene.turn,
+            &config.turn,
+            &config.turn_terms,
+        );
         let peers = Side::BOTH.map(|side| {
             let host = scene.hosts[side.index()];
             let resolver = Resolver {
@@ -198,7 +204,13 @@ impl Caller {
 pub fn lay_out(config: &CallConfig) -> Result<Internet, BuildError> {
     let mut net = Internet::default();
     let scene = scene::set(&mut net, config)?;
-    serve(&mut net, &scene, config);
+    serve(
+        &mut net,
+        scene.stun,
+        scene.turn,
+        &config.turn,
+        &config.turn_terms,
+    );
     Ok(net)
 }
 
@@ -209,26 +221,32 @@ pub fn innermost_nat(kind: &Kind) -> Option<NatConfig> {
 }
 
 /// Starts the service's servers, and returns what the DNS says of them.
-fn serve(net: &mut Internet, scene: &Scene, call: &CallConfig) -> Zone {
+pub(crate) fn serve(
+    net: &mut Internet,
+    stun: NodeId,
+    turn: Option<NodeId>,
+    offer: &TurnOffer,
+    terms: &TurnTerms,
+) -> Zone {
     let mut zone = Zone::default();
     let mut name = |net: &Internet, name, node: NodeId| {
         for address in net.topology().addresses(node) {
             zone.add(name, address);
         }
     };
-    net.attach_service(scene.stun, || StunServer::new(STUN_PORT));
-    name(net, STUN_NAME, scene.stun);
-    let Some(node) = scene.turn else {
+    net.attach_service(stun, || StunServer::new(STUN_PORT));
+    name(net, STUN_NAME, stun);
+    let Some(node) = turn else {
         return zone;
     };
-    let password = if call.turn_terms.expired {
+    let password = if terms.expired {
         LATER_PASSWORD
     } else {
         PASSWORD
     };
     let mut config = TurnConfig::new(REALM).with_user(USER, password);
-    config.allocations_per_user = call.turn_terms.quota.or(config.allocations_per_user);
-    let offers = |transport| call.turn.transports().contains(&transport);
+    config.allocations_per_user = terms.quota.or(config.allocations_per_user);
+    let offers = |transport| offer.transports().contains(&transport);
     config.udp_port = offers(TurnTransport::Udp).then_some(STUN_PORT);
     config.tcp_port = offers(TurnTransport::Tcp).then_some(STUN_PORT);
     let offers_tls = offers(TurnTransport::Tls);
@@ -248,7 +266,11 @@ fn serve(net: &mut Internet, scene: &Scene, call: &CallConfig) -> Zone {
 /// How a client reaches the service's servers, as its own network's DNS tells it. One that makes up
 /// for having no IPv4 asks servers of both families in both: what IPv6 servers tell and lend is
 /// IPv6, and of no use to peers without it.
-fn resolve(resolver: &Resolver<'_>, synthesize: Option<Prefix64>, offer: &TurnOffer) -> Servers {
+pub(crate) fn resolve(
+    resolver: &Resolver<'_>,
+    synthesize: Option<Prefix64>,
+    offer: &TurnOffer,
+) -> Servers {
     let at = |name, port| {
         let (v4, mut v6) = (resolver.a(name), resolver.aaaa(name));
         if let Some(prefix) = synthesize {

@@ -10,6 +10,7 @@ pub mod compare;
 mod config;
 pub mod flow;
 pub mod formula;
+pub mod full;
 pub mod media;
 pub mod meter;
 mod money;

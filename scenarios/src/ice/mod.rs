@@ -17,7 +17,7 @@ use pinhole::Time;
 mod crypto;
 mod guard;
 mod is;
-mod random;
+pub(crate) mod random;
 mod rtc;
 mod stack;
 #[cfg(test)]
@@ -31,7 +31,8 @@ pub use stack::{Stack, UnknownStack};
 /// Both stacks want [`Instant`]s and only ever subtract them, so the value itself never shows. It
 /// lies a day ahead because `is` also counts backwards from "now", and an `Instant` may not go
 /// below the machine's boot.
-static EPOCH: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_hours(24));
+pub(crate) static EPOCH: LazyLock<Instant> =
+    LazyLock::new(|| Instant::now() + Duration::from_hours(24));
 
 /// The four candidate types of RFC 8445 §5.1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

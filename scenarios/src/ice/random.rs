@@ -7,18 +7,18 @@
 //! what was asked of it.
 
 /// The state of one agent's generator, while the agent is not running.
-pub(super) struct OwnRandom {
+pub(crate) struct OwnRandom {
     state: u64,
 }
 
 impl OwnRandom {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         OwnRandom { state: seed }
     }
 
     /// Runs `draw` with this generator as the thread's, and puts the thread's back afterwards, also
     /// when `draw` panics.
-    pub(super) fn lend<R>(&mut self, draw: impl FnOnce() -> R) -> R {
+    pub(crate) fn lend<R>(&mut self, draw: impl FnOnce() -> R) -> R {
         let lent = Lent {
             theirs: fastrand::get_seed(),
             own: &mut self.state,

@@ -1,0 +1,609 @@
+//! One end of one connection: an `Rtc`, the sockets and relays it sends through, and its half of the
+//! negotiation.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid, Simulcast};
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::{Candidate as IceCandidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
+
+use super::crypto::PROVIDER;
+use super::signal::Signal;
+use crate::call::Servers;
+use crate::call::gathering::{Gathering, Taken};
+use crate::conference::meter::Meter;
+use crate::conference::plan::Place;
+use crate::ice::random::OwnRandom;
+use crate::ice::{Candidate, CandidateType, EPOCH, in_a_stack};
+
+/// What a connection is told.
+#[derive(Clone)]
+pub struct Terms {
+    /// Who counts what goes through TCP connections to TURN servers, and for whom.
+    pub tap: Option<(Meter, Place)>,
+    /// The servers to ask for candidates.
+    pub servers: Servers,
+    /// Whether candidates are signaled as they are found, or all with the description.
+    pub trickle: bool,
+    /// What all randomness is drawn from.
+    pub seed: u64,
+}
+
+/// A timeout further away than this is str0m's word for "never".
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
+/// How often the stack may want to be woken at one moment: a burst of packets takes one each.
+const MOST_WAKES: usize = 10_000;
+
+/// One end of a connection.
+pub struct Connection {
+    /// `None` after it panicked.
+    rtc: Option<Rtc>,
+    random: OwnRandom,
+    terms: Terms,
+    gathering: Gathering,
+    /// The sockets from before the last restart.
+    retired: Option<Gathering>,
+    negotiation: Negotiation,
+    /// The names of the media lines, in the order of offer and answer.
+    mids: Vec<Mid>,
+    /// The candidates in use, as they were added.
+    locals: Vec<IceCandidate>,
+    /// The addresses and ports of the pair that media was sent on last.
+    pair: Option<(SocketAddr, SocketAddr)>,
+    due: Option<Time>,
+    gathering_due: Option<Time>,
+    /// Something was given to a server's client, or came from it.
+    stirred: bool,
+    outgoing: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    signals: VecDeque<Signal>,
+    failure: Option<String>,
+}
+
+/// A media line to be offered.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Which way media goes.
+    pub direction: Direction,
+    /// The layers, where there are several.
+    pub simulcast: Option<Simulcast>,
+}
+
+/// How far offer and answer are.
+enum Negotiation {
+    /// This end has lines to offer, once it has gathered what it wants to tell with them.
+    ToOffer(Vec<Line>),
+    /// This end has a restart of ICE to offer.
+    ToRestart,
+    /// This end made an offer and waits for the answer. Where ICE restarts, candidates that are found
+    /// meanwhile belong to the new user fragment.
+    Offered(SdpPendingOffer, Option<String>),
+    /// This end makes offers, and has none under way.
+    Offers,
+    /// This end has an offer to answer, once it has gathered what it wants to tell with that.
+    ToAnswer(SdpOffer),
+    /// This end answers, and has answered.
+    Answers,
+}
+
+impl Connection {
+    /// The end that offers these lines.
+    pub fn offering(
+        now: Time,
+        config: RtcConfig,
+        terms: Terms,
+        lines: Vec<Line>,
+        io: &mut Io<'_>,
+    ) -> Self {
+        Self::new(now, config, terms, Negotiation::ToOffer(lines), io)
+    }
+
+    /// The end that answers this offer.
+    ///
+    /// # Errors
+    ///
+    /// It isn't one.
+    pub fn answering(
+        now: Time,
+        config: RtcConfig,
+        terms: Terms,
+        offer: &str,
+        io: &mut Io<'_>,
+    ) -> Result<Self, String> {
+        let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| error.to_string())?;
+        let mut connection = Self::new(now, config, terms, Negotiation::ToAnswer(parsed), io);
+        connection.permit_all(now, offer);
+        Ok(connection)
+    }
+
+    fn new(
+        now: Time,
+        config: RtcConfig,
+        terms: Terms,
+        negotiation: Negotiation,
+        io: &mut Io<'_>,
+    ) -> Self {
+        let mut random = OwnRandom::new(terms.seed);
+        let config = config
+            .set_crypto_provider(PROVIDER.clone())
+            // Nobody here asks what has paused; being woken for it would depend on the map's order.
+            .set_pause_threshold(NEVER);
+        let made = random.lend(|| in_a_stack(|| config.build(now.to_instant(*EPOCH))));
+        let (rtc, failure) = match made {
+            Ok(rtc) => (Some(rtc), None),
+            Err(panic) => (None, Some(panic)),
+        };
+        let mut connection = Connection {
+            rtc,
+            random,
+            terms,
+            gathering: Gathering::default(),
+            retired: None,
+            negotiation,
+            mids: Vec::new(),
+            locals: Vec::new(),
+            pair: None,
+            due: None,
+            gathering_due: None,
+            stirred: true,
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            signals: VecDeque::new(),
+            failure,
+        };
+        connection.handle_timeout(now);
+        let Connection {
+            gathering, terms, ..
+        } = &mut connection;
+        gathering.begin(now, &terms.servers, io);
+        connection
+    }
+
+    /// What went wrong with the stack, if something did: it can do nothing more.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// The names of the media lines, in the order of offer and answer.
+    pub fn mids(&self) -> &[Mid] {
+        &self.mids
+    }
+
+    /// The local and the remote address of the pair that media is sent on.
+    pub fn pair(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.pair
+    }
+
+    /// Its ports, of the session now and the one before.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        let retired = self.retired.as_ref().map(Gathering::port);
+        [Some(self.gathering.port()), retired].into_iter().flatten()
+    }
+
+    /// Reads the stack.
+    pub fn rtc(&self) -> Option<&Rtc> {
+        self.rtc.as_ref()
+    }
+
+    /// Calls into the stack, and takes all that it has to say to that.
+    ///
+    /// What it wants to be woken for at once it does at once. That keeps a run repeatable: str0m looks
+    /// at its streams in the order of a map with random keys, and where only one of them has something
+    /// to do any order is the same.
+    pub fn act<R>(&mut self, now: Time, act: impl FnOnce(&mut Rtc) -> R) -> Option<R> {
+        let rtc = self.rtc.as_mut()?;
+        let (outgoing, events, due) = (&mut self.outgoing, &mut self.events, &mut self.due);
+        let instant = now.to_instant(*EPOCH);
+        let acted = self.random.lend(|| {
+            in_a_stack(|| {
+                let answer = act(rtc);
+                for _ in 0..MOST_WAKES {
+                    let next = drain(rtc, outgoing, events).map_err(|error| error.to_string())?;
+                    let next = wake(next, now);
+                    *due = next;
+                    if next != Some(now) {
+                        return Ok(answer);
+                    }
+                    let woken = rtc.handle_input(Input::Timeout(instant));
+                    woken.map_err(|error| error.to_string())?;
+                }
+                Err(format!("it wants to be woken at {now} again and again"))
+            })
+        });
+        match acted.and_then(|answer| answer) {
+            Ok(answer) => Some(answer),
+            Err(why) => {
+                self.rtc = None;
+                self.due = None;
+                self.failure = Some(why);
+                None
+            }
+        }
+    }
+
+    /// The next event of the stack.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next signal for the other end.
+    pub fn poll_signal(&mut self) -> Option<Signal> {
+        self.signals.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Connection::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let times = [self.due, self.gathering_due];
+        times.into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.gathering_due.is_some_and(|due| due <= now) {
+            self.stirred = true;
+            self.gathering.handle_timeout(now);
+            if let Some(retired) = &mut self.retired {
+                retired.handle_timeout(now);
+            }
+        }
+        // Before its first one the stack knows no time, and asks for none.
+        if self.due.is_none_or(|due| due <= now) {
+            self.act(now, |rtc| {
+                rtc.handle_input(Input::Timeout(now.to_instant(*EPOCH)))
+            });
+        }
+    }
+
+    /// A datagram came to one of its ports.
+    ///
+    /// # Errors
+    ///
+    /// Nobody here has a use for it, for this reason.
+    pub fn handle_datagram(
+        &mut self,
+        now: Time,
+        datagram: &Datagram<'_>,
+    ) -> Result<(), &'static str> {
+        let mut taken = self.gathering.handle_datagram(now, datagram);
+        if let (Taken::No, Some(retired)) = (&taken, &mut self.retired) {
+            taken = retired.handle_datagram(now, datagram);
+        }
+        match taken {
+            Taken::Yes => {
+                self.stirred = true;
+                Ok(())
+            }
+            Taken::No => self.receive(now, datagram.local, datagram.remote, datagram.payload),
+            Taken::Relayed {
+                local,
+                remote,
+                data,
+            } => self.receive(now, local, remote, data.bytes()),
+        }
+    }
+
+    /// Something happened to a TCP connection of its host.
+    pub fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
+        self.stirred = true;
+        self.gathering.handle_tcp(now, stream, event);
+        if let Some(retired) = &mut self.retired {
+            retired.handle_tcp(now, stream, event);
+        }
+        loop {
+            let retired = self.retired.as_mut();
+            let relayed = self.gathering.poll_relayed();
+            let relayed = relayed.or_else(|| retired.and_then(Gathering::poll_relayed));
+            let Some(relayed) = relayed else { break };
+            if let Some((meter, place)) = &self.terms.tap {
+                meter.through_stream(now, *place, false, &relayed.payload);
+            }
+            // There is no datagram to reject.
+            let _ = self.receive(now, relayed.local, relayed.remote, &relayed.payload);
+        }
+    }
+
+    fn receive(
+        &mut self,
+        now: Time,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), &'static str> {
+        let received = Receive::new(Protocol::Udp, remote, local, payload);
+        let received = received.map_err(|_| "neither STUN nor DTLS nor media (RFC 7983)")?;
+        let input = Input::Receive(now.to_instant(*EPOCH), received);
+        // What it can't decrypt or parse it drops by itself.
+        self.act(now, |rtc| rtc.handle_input(input))
+            .ok_or("the stack that it is for has failed")?
+            .map_err(|_| "the stack refused it")
+    }
+
+    /// ICMP says that nobody is at `remote`.
+    pub fn handle_unreachable(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.stirred = true;
+        self.gathering.handle_unreachable(local, remote);
+        if let Some(retired) = &mut self.retired {
+            retired.handle_unreachable(local, remote);
+        }
+    }
+
+    /// The host has other addresses now. The end that makes offers restarts ICE; the other asks it to.
+    pub fn change_network(&mut self, now: Time, io: &mut Io<'_>) {
+        let addresses: Vec<Address> = io.addresses().collect();
+        self.gathering.keep(&addresses);
+        if let Some(retired) = &mut self.retired {
+            retired.keep(&addresses);
+        }
+        self.regather(now, io);
+        match self.negotiation {
+            Negotiation::Offers | Negotiation::Offered(..) => {
+                self.negotiation = Negotiation::ToRestart;
+            }
+            Negotiation::Answers => self.signals.push_back(Signal::RestartWanted),
+            Negotiation::ToOffer(_) | Negotiation::ToRestart | Negotiation::ToAnswer(_) => {}
+        }
+    }
+
+    /// New sockets, new candidates; the old ones are not tried any more.
+    fn regather(&mut self, now: Time, io: &mut Io<'_>) {
+        for old in std::mem::take(&mut self.locals) {
+            self.act(now, |rtc| rtc.direct_api().invalidate_candidate(&old));
+        }
+        let old = std::mem::take(&mut self.gathering);
+        if let Some(older) = self.retired.replace(old) {
+            older.close(io);
+        }
+        self.gathering.begin(now, &self.terms.servers, io);
+        self.stirred = true;
+    }
+
+    /// The other end told something.
+    pub fn hear(&mut self, now: Time, signal: &Signal) {
+        match signal {
+            Signal::Offer(offer) => {
+                // An offer that can't be read is answered by nothing.
+                if let Ok(parsed) = SdpOffer::from_sdp_string(offer) {
+                    self.negotiation = Negotiation::ToAnswer(parsed);
+                    self.permit_all(now, offer);
+                }
+            }
+            Signal::Answer(answer) => {
+                let Ok(parsed) = SdpAnswer::from_sdp_string(answer) else {
+                    return;
+                };
+                match std::mem::replace(&mut self.negotiation, Negotiation::Offers) {
+                    Negotiation::Offered(pending, _) => {
+                        self.permit_all(now, answer);
+                        let accepted =
+                            self.act(now, |rtc| rtc.sdp_api().accept_answer(pending, parsed));
+                        self.note(accepted);
+                    }
+                    // It answers an offer that was taken back by a later one.
+                    other => self.negotiation = other,
+                }
+            }
+            Signal::Candidate(candidate) => {
+                // Before the answer it belongs to the pairs of before the restart.
+                if matches!(self.negotiation, Negotiation::Offered(_, Some(_))) {
+                    return;
+                }
+                if let Ok(candidate) = IceCandidate::from_sdp_string(candidate) {
+                    self.permit(now, candidate.addr().ip());
+                    self.act(now, |rtc| rtc.add_remote_candidate(candidate));
+                }
+            }
+            // An offer under way covers what it was wanted for.
+            Signal::RestartWanted => {
+                if matches!(self.negotiation, Negotiation::Offers) {
+                    self.negotiation = Negotiation::ToRestart;
+                }
+            }
+        }
+    }
+
+    fn note<E: ToString>(&mut self, done: Option<Result<(), E>>) {
+        if let Some(Err(error)) = done {
+            self.failure = Some(error.to_string());
+        }
+    }
+
+    /// Lets datagrams from every address of a description come in over relays.
+    fn permit_all(&mut self, now: Time, description: &str) {
+        for line in description.lines() {
+            let candidate = line.strip_prefix("a=candidate:");
+            let candidate = candidate.map(|rest| format!("candidate:{rest}"));
+            if let Some(Ok(candidate)) = candidate.map(|text| IceCandidate::from_sdp_string(&text))
+            {
+                self.permit(now, candidate.addr().ip());
+            }
+        }
+    }
+
+    fn permit(&mut self, now: Time, peer: IpAddr) {
+        self.stirred = true;
+        self.gathering.permit(now, peer);
+        if let Some(retired) = &mut self.retired {
+            retired.permit(now, peer);
+        }
+    }
+
+    /// Lets everything that has something to send do so.
+    pub fn pump(&mut self, now: Time, io: &mut Io<'_>) {
+        if self.stirred {
+            // What the servers granted first: it may be a candidate.
+            self.gathering.transmit(now, io);
+            self.take_candidates(now);
+            self.describe(now);
+        }
+        while let Some(transmit) = self.outgoing.pop_front() {
+            let (local, remote) = (transmit.source, transmit.destination);
+            let is_media = transmit.contents.first().is_some_and(|first| *first >= 20);
+            if is_media && self.pair != Some((local, remote)) {
+                self.pair = Some((local, remote));
+                self.gathering.prefer(now, local, remote);
+            }
+            let by = match &mut self.retired {
+                Some(retired) if retired.relays(local) => retired,
+                _ => &mut self.gathering,
+            };
+            if by.relays(local) {
+                self.stirred = true;
+                if let Some((meter, place)) = &self.terms.tap
+                    && by.stream_under(local).is_some()
+                {
+                    meter.through_stream(now, *place, true, &transmit.contents);
+                }
+            }
+            by.send(now, local, remote, &transmit.contents, io);
+        }
+        if std::mem::take(&mut self.stirred) {
+            self.gathering.transmit(now, io);
+            let retired = self.retired.as_mut().and_then(|retired| {
+                retired.transmit(now, io);
+                retired.poll_timeout()
+            });
+            let times = [self.gathering.poll_timeout(), retired];
+            self.gathering_due = times.into_iter().flatten().min();
+        }
+    }
+
+    /// Hands what was gathered to the stack, and signals what it makes of that.
+    fn take_candidates(&mut self, now: Time) {
+        while let Some(candidate) = self.gathering.poll_candidate() {
+            let Some(made) = made(candidate) else {
+                continue;
+            };
+            let added = self.act(now, |rtc| rtc.add_local_candidate(made).cloned());
+            let Some(Some(mut added)) = added else {
+                continue;
+            };
+            let is_told = match &self.negotiation {
+                Negotiation::ToOffer(_) | Negotiation::ToRestart | Negotiation::ToAnswer(_) => {
+                    false
+                }
+                Negotiation::Offered(_, ufrag) => {
+                    if let Some(ufrag) = ufrag {
+                        added.set_ufrag(ufrag);
+                    }
+                    true
+                }
+                Negotiation::Offers | Negotiation::Answers => true,
+            };
+            if is_told {
+                let told = Signal::Candidate(added.to_sdp_string());
+                self.signals.push_back(told);
+            }
+            self.locals.push(added);
+        }
+    }
+
+    /// Makes the offer or answer that is due, once what it is to tell has been gathered.
+    fn describe(&mut self, now: Time) {
+        if !self.terms.trickle && !self.gathering.is_complete() {
+            return;
+        }
+        match std::mem::replace(&mut self.negotiation, Negotiation::Offers) {
+            Negotiation::ToOffer(lines) => {
+                let offered = self.act(now, |rtc| {
+                    let mut changes = rtc.sdp_api();
+                    let mut mids = Vec::with_capacity(lines.len());
+                    for line in lines {
+                        let Line {
+                            kind,
+                            direction,
+                            simulcast,
+                        } = line;
+                        mids.push(changes.add_media(kind, direction, None, None, simulcast));
+                    }
+                    (mids, changes.apply())
+                });
+                if let Some((mids, Some((offer, pending)))) = offered {
+                    self.mids = mids;
+                    self.negotiation = Negotiation::Offered(pending, None);
+                    let told = Signal::Offer(offer.to_sdp_string());
+                    self.signals.push_back(told);
+                }
+            }
+            Negotiation::ToRestart => {
+                let offered = self.act(now, |rtc| {
+                    let mut changes = rtc.sdp_api();
+                    let credentials = changes.ice_restart(true);
+                    (credentials.ufrag, changes.apply())
+                });
+                if let Some((ufrag, Some((offer, pending)))) = offered {
+                    self.negotiation = Negotiation::Offered(pending, Some(ufrag));
+                    let told = Signal::Offer(offer.to_sdp_string());
+                    self.signals.push_back(told);
+                }
+            }
+            Negotiation::ToAnswer(offer) => {
+                self.negotiation = Negotiation::Answers;
+                match self.act(now, |rtc| rtc.sdp_api().accept_offer(offer)) {
+                    Some(Ok(answer)) => {
+                        let answer = answer.to_sdp_string();
+                        let names = answer.lines().filter_map(|it| it.strip_prefix("a=mid:"));
+                        self.mids = names.map(Mid::from).collect();
+                        self.signals.push_back(Signal::Answer(answer));
+                    }
+                    refused => self.note(refused.map(|refused| refused.map(|_| ()))),
+                }
+            }
+            other => self.negotiation = other,
+        }
+    }
+
+    /// Whether something waits to be told, sent or looked at.
+    pub fn is_stirred(&self) -> bool {
+        self.stirred
+            || !self.outgoing.is_empty()
+            || !self.events.is_empty()
+            || !self.signals.is_empty()
+    }
+}
+
+/// Takes everything out of the stack, and returns when it wants to be woken.
+fn drain(
+    rtc: &mut Rtc,
+    outgoing: &mut VecDeque<Transmit>,
+    events: &mut VecDeque<Event>,
+) -> Result<Instant, RtcError> {
+    loop {
+        match rtc.poll_output()? {
+            Output::Transmit(transmit) => outgoing.push_back(transmit),
+            Output::Event(event) => events.push_back(event),
+            Output::Timeout(at) => return Ok(at),
+        }
+    }
+}
+
+/// What the stack is given for a candidate. Refused are addresses nobody can send to.
+fn made(candidate: Candidate) -> Option<IceCandidate> {
+    let Candidate {
+        kind,
+        address,
+        base,
+    } = candidate;
+    let made = match kind {
+        CandidateType::Host => IceCandidate::host(address, Protocol::Udp),
+        CandidateType::ServerReflexive => {
+            IceCandidate::server_reflexive(address, base, Protocol::Udp)
+        }
+        CandidateType::Relayed => IceCandidate::relayed(address, base, Protocol::Udp),
+        // The stack finds its own, in the answers to its checks.
+        CandidateType::PeerReflexive => return None,
+    };
+    made.ok()
+}
+
+fn wake(at: Instant, now: Time) -> Option<Time> {
+    let due = Time::from_instant(at, *EPOCH);
+    // Times in the past mean now.
+    (due < now + NEVER).then(|| due.max(now))
+}

@@ -1,0 +1,24 @@
+//! The *full* fidelity: a str0m `Rtc` at both ends of every connection, on the packet-level network.
+//!
+//! Offers and answers (RFC 8829, RFC 3264), ICE (RFC 8445) through the participants' NATs and over
+//! TURN, DTLS-SRTP (RFC 5764), RTP and RTCP with NACK (RFC 4585), RTX (RFC 4588), PLI, transport-wide
+//! feedback and bandwidth estimation are the stack's own, unmodified.
+
+mod attendee;
+mod connection;
+mod crypto;
+mod forwarder;
+mod lines;
+mod party;
+mod payload;
+mod run;
+mod signal;
+
+pub use connection::{Connection, Line, Terms};
+pub use party::{Hub, Party, Role};
+pub use payload::Mark;
+pub use run::{FullError, run};
+pub use signal::{Channel, Message, Posts, Signal};
+
+#[cfg(test)]
+mod tests;
