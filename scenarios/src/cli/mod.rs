@@ -1,7 +1,10 @@
 //! The command line: one thin function for each command.
 
 mod call;
+mod compare;
+mod conference;
 mod matrix;
+mod meeting;
 mod nat;
 mod options;
 mod output;
@@ -54,6 +57,10 @@ enum Command {
     Nat(nat::NatArgs),
     /// Of a population's calls: how many connect, over which path, how fast
     Survey(Box<survey::SurveyArgs>),
+    /// One conference: who sends and gets how much, with what delay and quality, at what cost
+    Conference(Box<conference::ConferenceArgs>),
+    /// Mesh, SFU, cascade and MCU side by side over a range of sizes, and where the lines cross
+    Compare(Box<compare::CompareArgs>),
     /// The tour: matrix, surveys, the record and three calls, as one web page and on the terminal
     Report(report::ReportArgs),
     /// Scenario files: calls, what goes wrong during them, and what must come of them
@@ -92,6 +99,8 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
         Command::Survey(args) => survey::run(&args, cli.everywhere),
+        Command::Conference(args) => conference::run(&args, cli.everywhere),
+        Command::Compare(args) => compare::run(&args, cli.everywhere),
         Command::Report(args) => report::run(&args, cli.everywhere),
         Command::Run(args) => run::run(&args, cli.everywhere),
         Command::Test(args) => test::run(&args, cli.everywhere),

@@ -13,8 +13,9 @@ use super::output::{stdout, write_file};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
 use crate::call::CallConfig;
+use crate::conference::compare::compare;
 use crate::matrix::{self, MatrixConfig, pair_count};
-use crate::report::{self, CALLS, TOLD_CALLS, Tour, tell};
+use crate::report::{self, CALLS, Groups, TOLD_CALLS, Tour, tell};
 use crate::survey::{self, Collected, Population, Shard, SurveyConfig, against, presets};
 
 #[derive(Args)]
@@ -78,6 +79,7 @@ fn make(
         told: Vec::new(),
         matrix: None,
         populations: Vec::new(),
+        groups: None,
         complete: false,
     };
     for place in 0..TOLD_CALLS {
@@ -101,9 +103,17 @@ fn make(
             tour.populations.push(against::beside(survey));
         }
     }
+    if !interrupted.load(Ordering::Relaxed) {
+        let config = Groups::config(seed, jobs);
+        let begins = |all| progress.inc_length(all as u64);
+        let comparison = compare(&config, interrupted, begins, || progress.inc(1))?;
+        tour.groups = Some(Groups { config, comparison });
+    }
+    let groups = tour.groups.as_ref();
     let mut surveys = tour.populations.iter().map(|beside| &beside.survey);
     let matrix = tour.matrix.iter().all(|(_, matrix)| matrix.complete);
     tour.complete = matrix
+        && groups.is_some_and(|groups| groups.comparison.complete)
         && tour.populations.len() == presets::names().len()
         && surveys.all(|survey| survey.complete);
     Ok(tour)

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 
 use super::output::stdout;
 use super::{Done, Everywhere, Failure};
-use crate::call::CallError;
 use crate::report;
-use crate::scenario::{Ran, Scenario, schema};
+use crate::scenario::{Played, load, schema};
 
 #[derive(Args)]
 pub(super) struct RunArgs {
@@ -50,24 +49,36 @@ pub(super) fn run_all(
 ) -> Result<Done, Failure> {
     let mut scenarios = Vec::with_capacity(files.len());
     for file in files {
-        let mut scenario = Scenario::load(file.as_ref())?;
-        if !scenario.has_seed {
-            scenario.call.seed = everywhere.seed;
+        let mut played = load(file.as_ref())?;
+        match &mut played {
+            Played::Call(scenario) if !scenario.has_seed => scenario.call.seed = everywhere.seed,
+            Played::Conference(meeting) if !meeting.has_seed => {
+                meeting.config.seed = everywhere.seed;
+            }
+            Played::Call(_) | Played::Conference(_) => {}
         }
-        scenarios.push(scenario);
+        scenarios.push(played);
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.jobs.unwrap_or(0).into());
-    let run = |scenario: Scenario| -> Result<(Scenario, Ran), CallError> {
-        let ran = scenario.run()?;
-        Ok((scenario, ran))
+    let run = |played: Played| -> Result<report::Ended, String> {
+        Ok(match played {
+            Played::Call(scenario) => {
+                let ran = scenario.run().map_err(|error| error.to_string())?;
+                report::Ended::Call(scenario, Box::new(ran))
+            }
+            Played::Conference(meeting) => {
+                let met = meeting.run().map_err(|error| error.to_string())?;
+                report::Ended::Conference(meeting, Box::new(met))
+            }
+        })
     };
-    let all: Vec<(Scenario, Ran)> = threads
+    let all: Vec<report::Ended> = threads
         .build()?
         .install(|| scenarios.into_par_iter().map(run).collect::<Result<_, _>>())?;
     let mut out = stdout();
     report::scenarios(&mut out, everywhere.format, &all)?;
     out.flush()?;
-    Ok(if all.iter().all(|(_, ran)| ran.holds()) {
+    Ok(if all.iter().all(report::Ended::holds) {
         Done::Well
     } else {
         Done::Unmet

@@ -81,6 +81,21 @@ pub fn overload(plan: &Plan) -> Option<Overload> {
     worst
 }
 
+/// Packets that all places send together in a second, media, feedback and consent: what a simulation
+/// of it costs.
+pub fn packets_per_second(plan: &Plan) -> f64 {
+    let demand = Demand::granted(plan);
+    let connections = 0..plan.connections.len();
+    let packets = connections.flat_map(|connection| {
+        let demand = &demand;
+        [0, 1].map(|end| {
+            let sent = demand.on(connection, end);
+            sent.packets + sent.feedback_packets() + demand::consent()
+        })
+    });
+    packets.sum()
+}
+
 fn outcome(plan: &Plan, demand: &Demand, ways: &Ways) -> ConferenceOutcome {
     let participants = 0..plan.participants().len();
     let participants = participants.map(|number| participant(plan, demand, ways, number));

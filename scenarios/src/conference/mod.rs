@@ -6,15 +6,19 @@
 //! what [`overhead`] packets have, how the [internet is laid out](scene), and how
 //! [what came of it](ConferenceOutcome) is [read from the wire](meter).
 
+pub mod compare;
 mod config;
 pub mod flow;
 pub mod formula;
 pub mod full;
 pub mod media;
 pub mod meter;
+mod money;
 mod outcome;
 pub mod overhead;
 mod plan;
+pub mod quality;
+mod run;
 pub mod scene;
 pub mod services;
 
@@ -22,6 +26,7 @@ pub use config::{
     ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,
     View, name,
 };
+pub use money::{Bill, Prices};
 pub use outcome::{
     ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Rates, Received, Second,
     ServerOutcome, TurnOutcome,
@@ -30,3 +35,4 @@ pub use plan::{
     AUDIBLE, Connection, Content, MOST_PARTICIPANTS, MOST_TRACKS, Place, Plan, PlanError, Server,
     Source, SourceId, SourceKind, Track,
 };
+pub use run::{ConferenceError, OFFERED, TooLarge, bears, cost, run};

@@ -53,6 +53,11 @@ impl<'t> Document<'t> {
         Ok(Document { file, text, root })
     }
 
+    /// Whether the outermost table has that field, whatever else it has.
+    pub fn has(&self, name: &str) -> bool {
+        self.root.get_ref().get(name).is_some()
+    }
+
     /// The outermost table, which may have these fields.
     ///
     /// # Errors

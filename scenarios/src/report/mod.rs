@@ -2,11 +2,15 @@
 //! drawings.
 
 mod call;
+mod chart;
 mod check;
+mod compare;
+mod conference;
 mod discovery;
 mod json;
 pub mod ladder;
 mod matrix;
+mod meeting;
 mod parameters;
 mod presets;
 mod scenario;
@@ -17,13 +21,16 @@ mod tour;
 
 pub use call::call;
 pub use check::check;
+pub use compare::{Compared, Plot, compare, plots};
+pub use conference::{Held, conference, conference_plot, overload};
 pub use discovery::discovery;
 pub use matrix::matrix;
+pub use meeting::meeting_failure;
 pub use presets::presets;
-pub use scenario::{scenario_failure, scenarios};
+pub use scenario::{Ended, scenario_failure, scenarios};
 pub use story::story;
 pub use survey::{FitAsked, against, fit, populations, survey};
-pub use tour::{CALLS, TOLD_CALLS, Told, Tour, plan, tell, tour};
+pub use tour::{CALLS, Groups, TOLD_CALLS, Told, Tour, plan, tell, tour};
 
 use std::fmt;
 use std::io;

@@ -7,17 +7,44 @@ use serde::Serialize;
 use super::json::CallRow;
 use super::story::story;
 use super::style::{BOLD, DIM};
-use super::{Format, print_json};
-use crate::scenario::{Ran, Result, Scenario};
+use super::{Format, meeting, print_json};
+use crate::scenario::{Meeting, Met, Ran, Result, Scenario};
+
+/// A scenario that was run, and what came of it.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// A call.
+    Call(Box<Scenario>, Box<Ran>),
+    /// A conference.
+    Conference(Box<Meeting>, Box<Met>),
+}
+
+impl Ended {
+    /// Whether all is as it must be.
+    pub fn holds(&self) -> bool {
+        match self {
+            Ended::Call(_, ran) => ran.holds(),
+            Ended::Conference(_, met) => met.holds(),
+        }
+    }
+}
 
 /// Columns of a story.
 const STORY_WIDTH: usize = 100;
 
 #[derive(Serialize)]
-struct Document {
+struct Document<'e> {
     passed: usize,
     failed: usize,
-    scenarios: Vec<Row>,
+    scenarios: Vec<Either<'e>>,
+}
+
+/// What either sort of scenario came to.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Either<'e> {
+    Call(Box<Row>),
+    Conference(Box<meeting::MeetingRow<'e>>),
 }
 
 #[derive(Serialize)]
@@ -46,12 +73,15 @@ struct ExpectationRow {
 /// # Errors
 ///
 /// `out` can't be written to.
-pub fn scenarios(out: &mut dyn Write, format: Format, all: &[(Scenario, Ran)]) -> io::Result<()> {
-    let failed = all.iter().filter(|(_, ran)| !ran.holds()).count();
+pub fn scenarios(out: &mut dyn Write, format: Format, all: &[Ended]) -> io::Result<()> {
+    let failed = all.iter().filter(|ended| !ended.holds()).count();
     match format {
         Format::Table => {
-            for (scenario, ran) in all {
-                table(out, scenario, ran)?;
+            for ended in all {
+                match ended {
+                    Ended::Call(scenario, ran) => table(out, scenario, ran)?,
+                    Ended::Conference(meeting, met) => meeting::table(out, meeting, met)?,
+                }
             }
             let passed = all.len() - failed;
             writeln!(out, "\n{BOLD}{passed} passed, {failed} failed{BOLD:#}")
@@ -62,7 +92,12 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[(Scenario, Ran)]) -
                 failed,
                 scenarios: all
                     .iter()
-                    .map(|(scenario, ran)| row(scenario, ran))
+                    .map(|ended| match ended {
+                        Ended::Call(scenario, ran) => Either::Call(Box::new(row(scenario, ran))),
+                        Ended::Conference(meeting, met) => {
+                            Either::Conference(Box::new(meeting::MeetingRow::new(meeting, met)))
+                        }
+                    })
                     .collect(),
             };
             print_json(out, &document)
@@ -70,7 +105,14 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[(Scenario, Ran)]) -
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(["scenario", "expectation", "passed", "unmet"])?;
-            for (scenario, ran) in all {
+            for ended in all {
+                let (scenario, ran) = match ended {
+                    Ended::Call(scenario, ran) => (scenario, ran),
+                    Ended::Conference(meeting, met) => {
+                        meeting::csv(&mut csv, meeting, met)?;
+                        continue;
+                    }
+                };
                 for judged in &ran.judged {
                     let passed = judged.holds().to_string();
                     let unmet = judged.unmet.join("; ");

@@ -30,6 +30,8 @@ pub(super) enum Shape {
     Two,
     /// Texts.
     Texts,
+    /// A text, or a list of several.
+    Names,
     /// Two port numbers.
     Range,
     /// A reason for drops, alone or with `at` and a place.
@@ -448,16 +450,21 @@ pub(super) const MIND: &[FieldDoc] = &[
     ),
 ];
 
-/// The JSON Schema of scenario files, for editors.
+/// The JSON Schema of scenario files, for editors: a file with a conference is one of those.
 pub fn schema() -> Value {
-    let mut root = table(ROOT);
-    root.insert(
-        "$schema".into(),
-        json!("http://json-schema.org/draft-07/schema#"),
-    );
-    root.insert("title".into(), json!("Pinhole scenario"));
-    root.insert("required".into(), json!(["description", "a", "expect"]));
-    Value::Object(root)
+    let mut call = table(ROOT);
+    call.insert("required".into(), json!(["description", "a", "expect"]));
+    let mut conference = table(super::conference::fields::ROOT);
+    let required = json!(["description", "conference", "expect"]);
+    conference.insert("required".into(), required);
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Pinhole scenario",
+        "type": "object",
+        "if": {"required": ["conference"]},
+        "then": conference,
+        "else": call,
+    })
 }
 
 fn table(fields: &[FieldDoc]) -> Map<String, Value> {
@@ -499,6 +506,10 @@ impl Shape {
                 json!({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2})
             }
             Texts => json!({"type": "array", "items": {"type": "string"}}),
+            Names => json!({"anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]}),
             Range => {
                 json!({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2})
             }

@@ -26,8 +26,10 @@
 //! ```
 //!
 //! [`Scenario::load`] reads, [`Scenario::run`] makes the call and holds it against what is expected.
-//! [`schema`] is the JSON Schema that editors check such files by. Conferences have no scenarios yet.
+//! [`schema`] is the JSON Schema that editors check such files by. A file with a `[conference]` in
+//! place of `[a]` and `[b]` is a [`Meeting`]; [`load`] reads either.
 
+mod conference;
 mod expect;
 mod fault;
 mod fields;
@@ -37,6 +39,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use conference::{Demand, Meeting, MeetingError, Met, Verdict};
 pub use expect::{Expectation, Judged};
 pub use fields::schema;
 pub use run::{Ran, Result, Stopped};
@@ -44,7 +47,7 @@ pub use run::{Ran, Result, Stopped};
 use std::path::Path;
 
 use crate::call::CallConfig;
-use crate::file::{self, FileError};
+use crate::file::{self, Document, FileError};
 
 /// A scenario that was read.
 #[derive(Clone, Debug)]
@@ -71,4 +74,29 @@ impl Scenario {
         let text = file::read(path)?;
         Scenario::parse(&path.display().to_string(), &text)
     }
+}
+
+/// What a scenario file is about.
+#[derive(Clone, Debug)]
+pub enum Played {
+    /// A call.
+    Call(Box<Scenario>),
+    /// A conference.
+    Conference(Box<Meeting>),
+}
+
+/// Reads a file, whichever it is.
+///
+/// # Errors
+///
+/// It can't be read, or makes no sense.
+pub fn load(path: &Path) -> std::result::Result<Played, FileError> {
+    let text = file::read(path)?;
+    let name = path.display().to_string();
+    let is_conference = Document::parse(&name, &text)?.has("conference");
+    Ok(if is_conference {
+        Played::Conference(Box::new(Meeting::parse(&name, &text)?))
+    } else {
+        Played::Call(Box::new(Scenario::parse(&name, &text)?))
+    })
 }

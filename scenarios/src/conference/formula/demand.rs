@@ -1,5 +1,7 @@
 //! What every connection carries, each way.
 
+use rustc_hash::FxHashMap;
+
 use crate::conference::media::source::VARIATION;
 use crate::conference::media::{Allocator, Layer, Offer, profile};
 use crate::conference::outcome::{Rates, Received};
@@ -158,6 +160,7 @@ impl Demand {
                 carried
             }));
         }
+        let mut choices = Choices::default();
         for (number, mut rates) in own.into_iter().enumerate() {
             let connection = &plan.connections[number];
             for (end, carried) in rates.iter_mut().enumerate() {
@@ -168,7 +171,7 @@ impl Demand {
                 if forwards {
                     let budget = is_bounded.then(|| budget(plan, number, end)).flatten();
                     let viewer = connection.ends[1 - end];
-                    *carried = forwarded(plan, tracks, viewer, &ladders, budget);
+                    *carried = forwarded(plan, tracks, viewer, &ladders, budget, &mut choices);
                 }
             }
             let sent = [0, 1].map(|end| sent(plan, &connection.tracks[end], &rates[end]));
@@ -310,6 +313,10 @@ fn fitting(layers: &[Layer], wire: f64) -> u32 {
     fits
 }
 
+/// What viewers were given who had so much for these costs, each up to its highest layer: most have
+/// the same as the one before.
+type Choices = FxHashMap<(u32, Vec<(Vec<u32>, usize)>), Vec<Option<usize>>>;
+
 /// Servers forward the sound of all, or of the last who spoke, and of pictures the layers that fit.
 fn forwarded(
     plan: &Plan,
@@ -317,6 +324,7 @@ fn forwarded(
     viewer: Place,
     ladders: &[u32],
     budget: Option<f64>,
+    choices: &mut Choices,
 ) -> Vec<Carried> {
     let between_servers = matches!(viewer, Place::Server(_));
     let mut carried = vec![Carried::Nothing; tracks.len()];
@@ -364,26 +372,40 @@ fn forwarded(
                 .collect()
         })
         .collect();
-    let offers: Vec<Offer<'_>> = pictures
+    let wanted: Vec<(Vec<u32>, usize)> = pictures
         .iter()
-        .zip(&costs)
-        .map(|(place, costs)| Offer {
-            layers: costs,
-            highest: plan
-                .config
-                .view
-                .highest(pictures.len(), &plan.source(tracks[*place].source).layers),
+        .zip(costs)
+        .map(|(place, costs)| {
+            let layers = &plan.source(tracks[*place].source).layers;
+            (costs, plan.config.view.highest(pictures.len(), layers))
         })
         .collect();
-    let mut allocator = Allocator::new(offers.len());
     let bears = budget.map_or(u32::MAX, |budget| (budget - sound).max(0.0) as u32);
-    allocator.begin(pinhole::Time::ZERO, bears, &offers);
+    let given = choices
+        .entry((bears, wanted))
+        .or_insert_with_key(|(bears, wanted)| choose(*bears, wanted));
     for (number, place) in pictures.into_iter().enumerate() {
-        if let Some(layer) = allocator.layer(number) {
+        if let Some(layer) = given[number] {
             carried[place] = Carried::Layer(layer, rates[number][layer]);
         }
     }
     carried
+}
+
+/// The layer of each picture that a viewer is given.
+fn choose(bears: u32, wanted: &[(Vec<u32>, usize)]) -> Vec<Option<usize>> {
+    let offers: Vec<Offer<'_>> = wanted
+        .iter()
+        .map(|(layers, highest)| Offer {
+            layers,
+            highest: *highest,
+        })
+        .collect();
+    let mut allocator = Allocator::new(offers.len());
+    allocator.begin(pinhole::Time::ZERO, bears, &offers);
+    (0..offers.len())
+        .map(|place| allocator.layer(place))
+        .collect()
 }
 
 fn sent(plan: &Plan, tracks: &[Track], carried: &[Carried]) -> Sent {

@@ -5,13 +5,17 @@
 //! that repeats it. The same runs make the same page, byte for byte: no clock is read.
 
 mod curves;
+mod groups;
 mod html;
 mod page;
 mod plan;
 mod terminal;
 
+pub use groups::Groups;
 pub use plan::plan;
 pub use terminal::tour;
+
+pub(super) use html::escaped;
 
 use pinhole::topology::Kind;
 
@@ -40,6 +44,8 @@ pub struct Tour {
     pub matrix: Option<(CallConfig, Matrix)>,
     /// The presets, surveyed, beside what was published; the default first.
     pub populations: Vec<Beside>,
+    /// Mesh, SFU, cascade and MCU beside each other.
+    pub groups: Option<Groups>,
     /// Whether everything was run.
     pub complete: bool,
 }
@@ -189,6 +195,7 @@ impl Tour {
                 survey.digest.to_string(),
             ));
         }
+        runs.extend(self.groups.iter().map(Groups::run));
         runs
     }
 }
@@ -230,6 +237,7 @@ mod tests {
             told: vec![],
             matrix: None,
             populations: vec![],
+            groups: None,
             complete: true,
         };
         assert_eq!(

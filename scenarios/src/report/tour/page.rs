@@ -21,7 +21,7 @@ fn class_name(class: Option<PathClass>) -> &'static str {
 }
 
 /// A command, as it stands under a figure.
-fn command(page: &mut String, command: &str) {
+pub(super) fn command(page: &mut String, command: &str) {
     // A line may end between words, and not within an option.
     let words: Vec<String> = command
         .split(' ')
@@ -70,6 +70,9 @@ impl Tour {
             self.shares(&mut page);
             self.times(&mut page);
             self.record(&mut page);
+        }
+        if let Some(groups) = &self.groups {
+            groups.section(&mut page);
         }
         page.push_str("<section id=\"calls\">\n<h2>Three calls, packet by packet</h2>\n");
         page.push_str(
@@ -127,11 +130,12 @@ impl Tour {
             );
         }
         page.push_str("<nav>\n");
-        let links: [(&str, &str, bool); 6] = [
+        let links: [(&str, &str, bool); 7] = [
             ("matrix", "Matrix", self.matrix.is_some()),
             ("shares", "Shares", !self.populations.is_empty()),
             ("times", "Times", !self.populations.is_empty()),
             ("record", "The record", !self.populations.is_empty()),
+            ("groups", "Mesh against SFU", self.groups.is_some()),
             ("calls", "Three calls", true),
             ("again", "Run it again", true),
         ];

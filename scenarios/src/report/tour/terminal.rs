@@ -42,6 +42,9 @@ fn table(out: &mut dyn Write, tour: &Tour, page: &Path) -> io::Result<()> {
         populations(out, tour)?;
         record(out, tour)?;
     }
+    if let Some(groups) = &tour.groups {
+        groups.print(out)?;
+    }
     writeln!(out, "{BOLD}Calls to look at{BOLD:#}")?;
     for told in &tour.told {
         writeln!(out, "{:<56}{}", told.title, ending(&told.outcome))?;
@@ -127,6 +130,7 @@ struct Document {
     calls: Vec<CallRow>,
     matrix: Option<MatrixRow>,
     populations: Vec<PopulationRow>,
+    comparison: Option<super::groups::GroupsRow>,
 }
 
 #[derive(Serialize)]
@@ -210,6 +214,7 @@ impl Document {
                 .iter()
                 .map(|beside| PopulationRow::new(tour, beside))
                 .collect(),
+            comparison: tour.groups.as_ref().map(super::Groups::row),
         }
     }
 }
