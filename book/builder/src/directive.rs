@@ -4,9 +4,14 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares, `PATH as time` for milliseconds |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
+//! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
+//! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
+//!
+//! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
+//! `drops/reason=filtered_by_nat/count`.
 
 use std::str::FromStr;
 
@@ -21,7 +26,7 @@ pub(crate) enum Directive {
     Value {
         args: Vec<String>,
         path: String,
-        percent: bool,
+        unit: Unit,
     },
     /// A claim.
     Holds { args: Vec<String>, claim: Claim },
@@ -31,6 +36,28 @@ pub(crate) enum Directive {
         args: Vec<String>,
         text: String,
     },
+    /// An exercise's scenario file: it fails as it stands.
+    Exercise(ExerciseName),
+    /// The file that solves it.
+    Solution(ExerciseName),
+}
+
+/// What a number counts, if a sentence is to say it otherwise than as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Said as it is.
+    AsItIs,
+    /// A share, said in per cent.
+    Percent,
+    /// Milliseconds, said in the unit that people would choose.
+    Time,
+}
+
+/// `nat/keep-alive`: a chapter's exercise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ExerciseName {
+    pub(crate) chapter: String,
+    pub(crate) name: String,
 }
 
 /// Something that is to be so.
@@ -78,6 +105,11 @@ impl Directive {
     }
 
     fn parse(name: &str, rest: &str) -> Result<Directive, String> {
+        match name {
+            "exercise" => return Ok(Directive::Exercise(rest.parse()?)),
+            "solution" => return Ok(Directive::Solution(rest.parse()?)),
+            _ => {}
+        }
         let (command, after) = match rest.rsplit_once(" | ") {
             Some((command, after)) => (command, Some(after.trim())),
             None => (rest, None),
@@ -103,14 +135,20 @@ impl Directive {
             }),
             "value" => {
                 let path = needed("the path of a value, such as packets/sent")?;
-                let (path, percent) = match path.strip_suffix(" as percent") {
-                    Some(path) => (path, true),
-                    None => (path, false),
+                let (path, unit) = match path.split_once(" as ") {
+                    None => (path, Unit::AsItIs),
+                    Some((path, "percent")) => (path, Unit::Percent),
+                    Some((path, "time")) => (path, Unit::Time),
+                    Some((_, other)) => {
+                        return Err(format!(
+                            "a value is said as percent or as time, not as {other}"
+                        ));
+                    }
                 };
                 Ok(Directive::Value {
                     args,
                     path: path.to_owned(),
-                    percent,
+                    unit,
                 })
             }
             "holds" => Ok(Directive::Holds {
@@ -126,7 +164,28 @@ impl Directive {
                 Ok(Directive::Picture { option, args, text })
             }
             other => Err(format!(
-                "no directive is called {other:?}; there are run, value, holds and picture"
+                "no directive is called {other:?}; there are run, value, holds, picture, exercise and \
+                 solution"
+            )),
+        }
+    }
+}
+
+impl FromStr for ExerciseName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            !name.is_empty() && name.chars().all(fits)
+        };
+        match text.split_once('/') {
+            Some((chapter, name)) if is_name(chapter) && is_name(name) => Ok(ExerciseName {
+                chapter: chapter.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err(format!(
+                "{text:?} is no exercise; one is called CHAPTER/NAME, such as nat/keep-alive"
             )),
         }
     }
@@ -213,8 +272,15 @@ mod tests {
             Ok(Directive::Value {
                 args: args("survey global"),
                 path: "shares/direct/share".to_owned(),
-                percent: true
+                unit: Unit::Percent
             })
+        );
+        assert_eq!(
+            read("exercise nat/keep-alive"),
+            Ok(Directive::Exercise(ExerciseName {
+                chapter: "nat".to_owned(),
+                name: "keep-alive".to_owned()
+            }))
         );
         assert_eq!(
             read("picture --ladder call --a open | Two hosts"),
@@ -230,7 +296,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_what_would() {
         for (text, part) in [
-            ("rum call", "run, value, holds and picture"),
+            (
+                "rum call",
+                "run, value, holds, picture, exercise and solution",
+            ),
+            (
+                "value call --a open | connect_ms as days",
+                "as percent or as time",
+            ),
+            ("exercise keep-alive", "CHAPTER/NAME"),
+            ("solution nat/../secret", "CHAPTER/NAME"),
             ("value call --a open", "path of a value"),
             ("holds call | connected", "compares nothing"),
             ("run call | 2", "exit N"),
