@@ -11,7 +11,8 @@
 //! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
 //!
 //! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
-//! `drops/reason=filtered_by_nat/count`. `OP` is one of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`:
+//! `drops/reason=filtered_by_nat/count`. The words of a drawing are the `picture` of a command that
+//! begins with its option: `{{#value --ladder call --a open --b open | picture after "packet #0, " before " bytes"}}`. `OP` is one of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`:
 //! `story says WORDS` looks for words in a story, wherever its lines break.
 
 use std::str::FromStr;
