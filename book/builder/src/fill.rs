@@ -266,7 +266,7 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
         }
         (Unit::Percent | Unit::Time, value) => Err(format!("{value} is no number")),
         (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
-        (Unit::AsItIs, Value::Bool(truth)) => Ok(truth.to_string()),
+        (Unit::AsItIs, Value::Bool(truth)) => Ok(if *truth { "yes" } else { "no" }.to_owned()),
         (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {
             Err(format!("{value} is nothing that a sentence can say"))
         }
@@ -292,6 +292,7 @@ mod tests {
         assert_eq!(plain(Value::from(250.0)), "250");
         assert_eq!(plain(Value::from(396.25)), "396.2");
         assert_eq!(plain(Value::from("relayed")), "relayed");
+        assert_eq!(plain(Value::from(true)), "yes");
         assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
         let time = |value: f64| said(Value::from(value), Unit::Time).unwrap();
         assert_eq!(time(396.25), "396.2 ms");

@@ -78,9 +78,12 @@ fn at(whole: &Value, path: &str) -> Result<Value, String> {
     for (depth, step) in path.split('/').enumerate() {
         let next = match (here, step.split_once('=')) {
             (Value::Array(entries), Some((name, word))) => {
-                // What isn't JSON is a word.
-                let word = serde_json::from_str(word).unwrap_or_else(|_| Value::from(word));
-                let says = |entry: &&Value| entry.get(name) == Some(&word);
+                // A number is looked for as one, and as the word that it is.
+                let number: Option<Value> = serde_json::from_str(word).ok();
+                let says = |entry: &&Value| {
+                    let said = entry.get(name);
+                    said.is_some() && (said == number.as_ref() || said == Some(&Value::from(word)))
+                };
                 match entries.iter().find(says) {
                     Some(entry) => Some(entry),
                     None => return Ok(Value::Null),
@@ -125,6 +128,8 @@ mod tests {
         assert_eq!(at(&whole, "drops/reason=lost/count"), Ok(json!(2)));
         assert_eq!(at(&whole, "drops/count=1/reason"), Ok(json!("no_route")));
         assert_eq!(at(&whole, "drops/reason=queue_full/count"), Ok(Value::Null));
+        let requirements = json!([{"req": "4"}, {"req": "5", "seen": "lives"}]);
+        assert_eq!(at(&requirements, "req=5/seen"), Ok(json!("lives")));
     }
 
     #[test]
