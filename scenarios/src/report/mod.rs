@@ -14,6 +14,7 @@ mod meeting;
 mod parameters;
 mod presets;
 mod scenario;
+mod span;
 mod story;
 mod style;
 mod survey;
