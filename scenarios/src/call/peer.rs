@@ -19,8 +19,13 @@ use crate::ice::{
 /// What an endpoint is told.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
-    /// Which of the two it is. A calls, and controls.
+    /// Which of the two it is. A calls, and is the one that restarts ICE.
     pub side: Side,
+    /// What it believes that it is when the call begins.
+    pub role: Role,
+    /// Whether it makes an offer when the call begins. If both do, each takes the other's for the
+    /// answer to its own.
+    pub offers: bool,
     /// Its ICE stack.
     pub stack: Stack,
     /// What the stack's randomness is drawn from.
@@ -105,7 +110,7 @@ pub struct Peer {
     /// Candidates to be signaled with the description.
     untold: Vec<SignaledCandidate>,
     described: bool,
-    /// The controlling side made an offer, or is about to, and has no answer yet.
+    /// It made an offer, or is about to, and has no answer yet.
     expects_answer: bool,
     /// A restart has become necessary before that answer.
     owes_restart: bool,
@@ -220,13 +225,10 @@ impl Peer {
 
     fn begin(&mut self, now: Time, io: &mut Io<'_>) {
         self.note(now, Milestone::Began);
-        let role = match self.config.side {
-            Side::A => Role::Controlling,
-            Side::B => Role::Controlled,
-        };
-        let agent = self.config.stack.agent(now, role, self.config.seed);
+        let PeerConfig { role, seed, .. } = self.config;
+        let agent = self.config.stack.agent(now, role, seed);
         self.agent = Some(Guarded::new(agent));
-        self.expects_answer = self.config.side == Side::A;
+        self.expects_answer = self.config.offers;
         self.gathering.begin(now, &self.config.servers, io);
         self.take_candidates(now, io);
     }
@@ -260,9 +262,10 @@ impl Peer {
                 credentials,
                 candidates,
             };
-            let signal = match self.config.side {
-                Side::A => Signal::Offer(description),
-                Side::B => Signal::Answer(description),
+            let signal = if self.expects_answer {
+                Signal::Offer(description)
+            } else {
+                Signal::Answer(description)
             };
             post(&self.config, self.other, io, signal);
         }
@@ -270,6 +273,16 @@ impl Peer {
 
     fn hear(&mut self, now: Time, signal: &Signal, io: &mut Io<'_>) {
         match signal {
+            // Glare: it is as good as an answer.
+            Signal::Answer(description) | Signal::Offer(description) if self.expects_answer => {
+                self.expects_answer = false;
+                self.learn(now, description);
+                if std::mem::take(&mut self.owes_restart) {
+                    self.restart(now, io);
+                }
+            }
+            // Nobody asked.
+            Signal::Answer(_) => {}
             Signal::Offer(description) => {
                 self.asked = false;
                 if self.agent.is_none() {
@@ -278,13 +291,6 @@ impl Peer {
                     self.restart(now, io);
                 }
                 self.learn(now, description);
-            }
-            Signal::Answer(description) => {
-                self.expects_answer = false;
-                self.learn(now, description);
-                if std::mem::take(&mut self.owes_restart) {
-                    self.restart(now, io);
-                }
             }
             // Before the answer it belongs to the pairs of before the restart.
             Signal::Candidate(_) if self.expects_answer => {}
@@ -620,7 +626,7 @@ impl Program for Peer {
         }
         match input {
             Input::Start => {
-                if self.config.side == Side::A {
+                if self.config.offers {
                     self.begin(now, io);
                 }
             }

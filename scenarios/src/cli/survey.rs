@@ -14,7 +14,7 @@ use pinhole::nat::FilterMemory;
 use super::options::{filter_memory, milliseconds};
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
-use crate::call::TurnOffer;
+use crate::call::{Trickle, TurnOffer};
 use crate::file::FileError;
 use crate::report;
 use crate::survey::fit::{self, Claim, Range};
@@ -87,9 +87,10 @@ struct PopulationOptions {
     /// What a signal takes from one endpoint to the other, in milliseconds [default: 50]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     signaling_delay_ms: Option<Duration>,
-    /// Whether candidates are signaled as they are found, or all at once [default: true]
-    #[arg(long, value_name = "BOOL")]
-    trickle: Option<bool>,
+    /// Who signals candidates as they are found: both (true), only the callee (half), nobody (false)
+    /// [default: true]
+    #[arg(long, value_name = "WHO")]
+    trickle: Option<Trickle>,
     /// NATs send packets from inside to their own external addresses back in
     #[arg(long)]
     hairpin: bool,

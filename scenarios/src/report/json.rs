@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::course::{CourseRow, RoleConflictRow};
 use crate::call::{CallConfig, CallOutcome, Side};
 use crate::matrix::Matrix;
 
@@ -12,8 +13,16 @@ pub(super) struct CallRow {
     seed: Option<u64>,
     a: String,
     b: String,
+    /// Where the two stand to each other, and the carrier that they share, if they do.
+    neighbourhood: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carrier: Option<String>,
     stack_a: &'static str,
     stack_b: &'static str,
+    ipv6_a: bool,
+    ipv6_b: bool,
+    synthesize_a: bool,
+    synthesize_b: bool,
     turn: Vec<&'static str>,
     connected: bool,
     path_class: &'static str,
@@ -31,6 +40,12 @@ pub(super) struct CallRow {
     drops: Vec<DropRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<FindingRow>,
+    /// Of a call with faults: how it went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    course: Option<CourseRow>,
+    /// Of a call that began with other roles than it should have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_conflict: Option<RoleConflictRow>,
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<String>>,
@@ -72,8 +87,14 @@ impl CallRow {
             seed: None,
             a: config.kinds[0].to_string(),
             b: config.kinds[1].to_string(),
+            neighbourhood: config.neighbourhood.name(),
+            carrier: config.neighbourhood.carrier().map(ToString::to_string),
             stack_a: config.stacks[0].name(),
             stack_b: config.stacks[1].name(),
+            ipv6_a: config.ipv6[0],
+            ipv6_b: config.ipv6[1],
+            synthesize_a: config.synthesize[0],
+            synthesize_b: config.synthesize[1],
             turn: turn_names(config),
             connected: outcome.is_connected(),
             path_class: outcome.path_class().map_or("none", |class| class.name()),
@@ -113,6 +134,8 @@ impl CallRow {
                     panic: finding.panic.clone(),
                 })
                 .collect(),
+            course: outcome.course.as_ref().map(CourseRow::new),
+            role_conflict: outcome.role_conflict.as_ref().map(RoleConflictRow::new),
             digest: outcome.digest.to_string(),
             story: None,
         }

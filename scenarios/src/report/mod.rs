@@ -3,6 +3,7 @@
 
 mod call;
 mod check;
+mod course;
 mod discovery;
 mod json;
 pub mod ladder;

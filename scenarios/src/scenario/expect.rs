@@ -7,7 +7,9 @@ use pinhole::{Time, Topology};
 
 use super::fields::{CLASSES, EXPECT, TYPES, names};
 use super::read::{choose, description, milliseconds};
-use crate::call::{CallConfig, CallOutcome, Interruption, PathClass, Side, TurnTransport, Wire};
+use crate::call::{
+    CallConfig, CallOutcome, Conflict, Interruption, PathClass, Side, TurnTransport, Wire,
+};
 use crate::file::{self, Field, FileError};
 
 /// What must come of a call, and why.
@@ -46,6 +48,7 @@ enum Check {
     InterruptionBelow(Duration),
     InterruptionAbove(Duration),
     ReconnectsWithin(Duration),
+    RoleConflict(Conflict),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,11 +64,20 @@ struct Drops {
     place: Option<String>,
 }
 
-/// Reads an expectation. `lasts` says whether the call has faults.
+/// What a call tells of beside its connection.
+#[derive(Clone, Copy)]
+pub(super) struct Tells {
+    /// How it went on: it has faults.
+    pub(super) course: bool,
+    /// What became of roles: it begins with other ones than it should.
+    pub(super) roles: bool,
+}
+
+/// Reads an expectation of a call that tells so much.
 pub(super) fn read(
     field: &Field<'_>,
     topology: &Topology,
-    lasts: bool,
+    tells: Tells,
 ) -> Result<Expectation, FileError> {
     let table = field.table(&names(EXPECT))?;
     let why = "description = \"Both NATs filter, but each has sent to the other first\"";
@@ -83,10 +95,15 @@ pub(super) fn read(
                 | "interruption_above_ms"
                 | "reconnects_within_ms"
         );
-        if of_the_course && !lasts {
+        if of_the_course && !tells.course {
             return Err(field.error("only a call with a [[fault]] goes on long enough for this"));
         }
-        if lasts && *name == "gives_up_within_ms" {
+        if *name == "role_conflict" && !tells.roles {
+            return Err(field.error(
+                "only a call with roles can have one; for example: roles = \"both-controlling\"",
+            ));
+        }
+        if tells.course && *name == "gives_up_within_ms" {
             return Err(field.error("a call with a [[fault]] goes on to its end"));
         }
         checks.push(check(name, &field, topology)?);
@@ -135,6 +152,10 @@ fn check(name: &str, field: &Field<'_>, topology: &Topology) -> Result<Check, Fi
         "interruption_below_ms" => Check::InterruptionBelow(duration()?),
         "interruption_above_ms" => Check::InterruptionAbove(duration()?),
         "reconnects_within_ms" => Check::ReconnectsWithin(duration()?),
+        "role_conflict" => {
+            let all = Conflict::ALL.map(|conflict| (conflict.name(), conflict));
+            Check::RoleConflict(choose(field, &all)?)
+        }
         other => unreachable!("{other} is in the table of fields, and nobody reads it"),
     })
 }
@@ -314,6 +335,18 @@ impl Check {
                 let long = |one: &Interruption| one.length().is_none_or(|length| length > *least);
                 let right = format!("an interruption longer than {}", millis(*least));
                 hold(all.iter().any(long), right, interruptions(all, outcome))
+            }
+            Check::RoleConflict(right) => {
+                let is = outcome.role_conflict.unwrap_or_default();
+                let found = match is.stands() {
+                    Conflict::None => "none".to_owned(),
+                    other => format!("a {} one ({} checks refused)", other.name(), is.refusals),
+                };
+                let word = match right {
+                    Conflict::None => "no role conflict".to_owned(),
+                    other => format!("a {} role conflict", other.name()),
+                };
+                hold(is.stands() == *right, word, found)
             }
             Check::ReconnectsWithin(most) => {
                 let all = course.map_or(&[][..], |course| &course.interruptions);

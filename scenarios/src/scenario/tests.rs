@@ -27,7 +27,10 @@ fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
             "[call]\ndealy_ms = 3",
             &["s.toml, line 8", "did you mean \"delay_ms\"?"][..],
         ),
-        ("[call]\ntrickle = \"no\"", &["line 8", "true or false"]),
+        (
+            "[call]\ntrickle = \"no\"",
+            &["line 8", "true, false or \"half\""],
+        ),
         (
             "[call]\nturn = [\"udp\", \"tpc\"]",
             &["line 8", "did you mean \"tcp\"?"],
@@ -35,6 +38,26 @@ fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
         ("[call]\nuntil_ms = 1e12", &["line 8", "from 0 to 3600000"]),
         ("[call]\npackets = 0", &["line 8", "whole number from 1"]),
         ("[call]\nsame_lan = true", &["line 6", "said of A only"]),
+        (
+            "[call]\nsame_lan = true\nshared_carrier = \"nat:eim/eif\"",
+            &["line 9", "leave same_lan and lan_isolated out"],
+        ),
+        (
+            "[call]\nshared_carrier = \"nat64\"",
+            &["line 4", "behind the shared carrier", "put a clat between"],
+        ),
+        (
+            "[call]\nshared_carrier = \"carrier-grate\"",
+            &["line 8", "no kind of network", "carrier-grade"],
+        ),
+        (
+            "[call]\nroles = \"both-controling\"",
+            &["line 8", "did you mean \"both-controlling\"?"],
+        ),
+        (
+            "[[expect]]\ndescription = \"x\"\nrole_conflict = \"settled\"",
+            &["line 9", "roles = \"both-controlling\""],
+        ),
         ("stack = \"ice\"", &["line 7", "rtc-ice"]),
         ("loss = 5", &["line 7", "5 % is 0.05"]),
         ("access = \"fiber\"", &["line 7", "did you mean \"fibre\"?"]),
