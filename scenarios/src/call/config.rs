@@ -232,6 +232,9 @@ pub struct CallConfig {
     pub nats: [Option<NatConfig>; 2],
     /// The ICE stacks of A and B.
     pub stacks: [Stack; 2],
+    /// The UDP ports that A and B send from at first, as phones with a fixed one do; `None` leaves it
+    /// to the host.
+    pub ports: [Option<u16>; 2],
     /// Whether A and B have an IPv6 address beside their IPv4 one.
     pub ipv6: [bool; 2],
     /// Whether A and B, where they have no IPv4 address, know how to do without: they write the
@@ -283,6 +286,7 @@ impl CallConfig {
             kinds: [a, b],
             nats: [None, None],
             stacks: [Stack::Is; 2],
+            ports: [None; 2],
             ipv6: [false; 2],
             synthesize: [false; 2],
             neighbourhood: Neighbourhood::Apart,

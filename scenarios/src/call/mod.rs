@@ -164,6 +164,7 @@ impl Caller {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
+                port: config.ports[side.index()],
                 servers: resolve(&resolver, synthesize, &config.turn),
                 synthesize,
                 role: config.roles.of(side),

@@ -30,6 +30,9 @@ pub struct PeerConfig {
     pub stack: Stack,
     /// What the stack's randomness is drawn from.
     pub seed: u64,
+    /// The port that its first socket binds, if it is to be a certain one. After a restart it is
+    /// another: the first one is still in use.
+    pub port: Option<u16>,
     /// The servers to ask.
     pub servers: Servers,
     /// The prefix of its NAT64, if it has no IPv4 and makes up for that: it writes the other side's
@@ -144,6 +147,9 @@ const CONSENT: Duration = Duration::from_secs(30);
 /// keeps to RFC 8445 §7.2.5.2.1, never selects anything.
 pub const DEAFNESS: Duration = Duration::from_secs(5);
 
+/// Leaves the port to the host.
+const ANY_PORT: u16 = 0;
+
 /// How an answer to a check begins (RFC 8489 §5).
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
 
@@ -229,7 +235,8 @@ impl Peer {
         let agent = self.config.stack.agent(now, role, seed);
         self.agent = Some(Guarded::new(agent));
         self.expects_answer = self.config.offers;
-        self.gathering.begin(now, &self.config.servers, io);
+        let port = self.config.port.unwrap_or(ANY_PORT);
+        self.gathering.begin(now, &self.config.servers, port, io);
         self.take_candidates(now, io);
     }
 
@@ -329,7 +336,8 @@ impl Peer {
         if let Some(older) = self.retired.replace(old) {
             older.close(io);
         }
-        self.gathering.begin(now, &self.config.servers, io);
+        self.gathering
+            .begin(now, &self.config.servers, ANY_PORT, io);
         self.take_candidates(now, io);
     }
 

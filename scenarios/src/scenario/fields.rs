@@ -85,6 +85,11 @@ pub(super) const ENDPOINT: &[FieldDoc] = &[
         Text,
     ),
     ("stack", "The ICE stack [is]", Stack),
+    (
+        "port",
+        "The UDP port that it sends from at first [the host's choice]",
+        Number(1.0),
+    ),
     ("ipv6", "Whether it has IPv6 beside IPv4 [false]", Flag),
     (
         "synthesize",

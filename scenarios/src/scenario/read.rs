@@ -135,6 +135,9 @@ fn endpoint(table: &Table<'_>, side: usize, call: &mut CallConfig) -> Result<(),
     if let Some(field) = table.get("stack") {
         call.stacks[side] = field.parse()?;
     }
+    if let Some(field) = table.get("port") {
+        call.ports[side] = Some(whole(&field, 1, u16::MAX.into())? as u16);
+    }
     if let Some(field) = table.get("ipv6") {
         call.ipv6[side] = field.flag()?;
     }

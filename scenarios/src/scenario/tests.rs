@@ -59,6 +59,7 @@ fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
             &["line 9", "roles = \"both-controlling\""],
         ),
         ("stack = \"ice\"", &["line 7", "rtc-ice"]),
+        ("port = 0", &["line 7", "whole number from 1 to 65535"]),
         ("loss = 5", &["line 7", "5 % is 0.05"]),
         ("access = \"fiber\"", &["line 7", "did you mean \"fibre\"?"]),
         (
