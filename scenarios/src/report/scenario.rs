@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json::CallRow;
-use super::story::story;
+use super::story::{story, wrapped};
 use super::style::{BOLD, DIM};
 use super::{Format, print_json};
 use crate::scenario::{Ran, Result, Scenario};
@@ -39,6 +39,8 @@ struct ExpectationRow {
     description: String,
     passed: bool,
     unmet: Vec<String>,
+    /// The lines of the file on which these are.
+    lines: Vec<Option<usize>>,
 }
 
 /// Prints what came of scenarios, in their order.
@@ -73,7 +75,8 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[(Scenario, Ran)]) -
             for (scenario, ran) in all {
                 for judged in &ran.judged {
                     let passed = judged.holds().to_string();
-                    let unmet = judged.unmet.join("; ");
+                    let unmet: Vec<&str> = judged.unmet.iter().map(|it| &*it.what).collect();
+                    let unmet = unmet.join("; ");
                     csv.write_record([&scenario.name, &judged.description, &passed, &unmet])?;
                 }
             }
@@ -85,6 +88,8 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[(Scenario, Ran)]) -
 /// What failed in a scenario, and what happened, as lines of text without colours.
 pub fn scenario_failure(scenario: &Scenario, ran: &Ran) -> String {
     let mut out = Vec::new();
+    let about = format!("{}: {}\n\n", scenario.name, scenario.description);
+    out.extend(about.into_bytes());
     failure(&mut out, scenario, ran).expect("memory takes any text");
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -101,13 +106,16 @@ fn table(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> 
 }
 
 fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> {
-    writeln!(out, "{}: {}\n", scenario.name, scenario.description)?;
     for judged in &ran.judged {
         for unmet in &judged.unmet {
-            writeln!(out, "  {unmet}")?;
+            writeln!(out, "{}", unmet.place)?;
         }
         if !judged.holds() {
-            writeln!(out, "    because: {}\n", judged.description)?;
+            let why = format!("The file says why it must be so: {}", judged.description);
+            for line in wrapped(&why, STORY_WIDTH) {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out)?;
         }
     }
     if let Result::Stopped(stopped) = &ran.result {
@@ -126,7 +134,11 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
         }
     }
     if let Some(told) = &ran.story {
-        writeln!(out, "What happened\n")?;
+        let seed = scenario.call.seed;
+        writeln!(
+            out,
+            "What happened (seed {seed}; times are since the start)\n"
+        )?;
         for line in story(told, STORY_WIDTH) {
             writeln!(out, "{line}")?;
         }
@@ -146,7 +158,8 @@ fn row(scenario: &Scenario, ran: &Ran) -> Row {
     let expectations = ran.judged.iter().map(|judged| ExpectationRow {
         description: judged.description.clone(),
         passed: judged.holds(),
-        unmet: judged.unmet.clone(),
+        unmet: judged.unmet.iter().map(|it| it.what.clone()).collect(),
+        lines: judged.unmet.iter().map(|it| it.place.line()).collect(),
     });
     Row {
         name: scenario.name.clone(),

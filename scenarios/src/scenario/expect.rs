@@ -8,7 +8,7 @@ use pinhole::{Time, Topology};
 use super::fields::{CLASSES, EXPECT, TYPES, names};
 use super::read::{choose, description, milliseconds};
 use crate::call::{
-    CallConfig, CallOutcome, Conflict, Interruption, PathClass, Side, TurnTransport, Wire,
+    CallConfig, CallOutcome, Conflict, Dropped, Interruption, PathClass, Side, TurnTransport, Wire,
 };
 use crate::file::{self, Field, FileError};
 
@@ -17,8 +17,8 @@ use crate::file::{self, Field, FileError};
 pub struct Expectation {
     /// Why it must be so.
     pub description: String,
-    /// What must be, all of it.
-    checks: Vec<Check>,
+    /// What must be, all of it, and where it is written.
+    checks: Vec<(Check, FileError)>,
 }
 
 /// An expectation held against a call.
@@ -26,8 +26,25 @@ pub struct Expectation {
 pub struct Judged {
     /// Why it must be so.
     pub description: String,
-    /// What isn't as it must be, each with what is; empty if all is.
-    pub unmet: Vec<String>,
+    /// What isn't as it must be; empty if all is.
+    pub unmet: Vec<Unmet>,
+}
+
+/// Something that isn't as it must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unmet {
+    /// What must be, and what is.
+    pub what: String,
+    /// The same with file, line and field.
+    pub place: FileError,
+}
+
+impl Unmet {
+    fn new(what: String, place: &FileError) -> Self {
+        // What it says until now is the field's name.
+        let place = place.saying(format!("{}{what}", place.message()));
+        Unmet { what, place }
+    }
 }
 
 /// One thing that must be so.
@@ -106,7 +123,7 @@ pub(super) fn read(
         if tells.course && *name == "gives_up_within_ms" {
             return Err(field.error("a call with a [[fault]] goes on to its end"));
         }
-        checks.push(check(name, &field, topology)?);
+        checks.push((check(name, &field, topology)?, field.error("")));
     }
     if checks.is_empty() {
         return Err(
@@ -207,7 +224,10 @@ impl Expectation {
     /// Holds it against what came of a call.
     pub(super) fn judge(&self, call: &CallConfig, outcome: &CallOutcome, wire: &Wire) -> Judged {
         let checks = self.checks.iter();
-        let unmet = checks.filter_map(|check| check.unmet(call, outcome, wire).err());
+        let unmet = checks.filter_map(|(check, place)| {
+            let what = check.unmet(call, outcome, wire).err()?;
+            Some(Unmet::new(what, place))
+        });
         Judged {
             description: self.description.clone(),
             unmet: unmet.collect(),
@@ -218,7 +238,11 @@ impl Expectation {
     pub(super) fn untold(&self, why: &str) -> Judged {
         Judged {
             description: self.description.clone(),
-            unmet: vec![why.to_owned()],
+            unmet: self
+                .checks
+                .iter()
+                .map(|(_, place)| Unmet::new(why.to_owned(), place))
+                .collect(),
         }
     }
 }
@@ -304,14 +328,18 @@ impl Check {
             Check::NeverDrops(drops) => hold(
                 drops.count(outcome) == 0,
                 format!("no drop: {drops}"),
-                all_drops(outcome),
+                list_of_drops(outcome.drops.iter().filter(|drop| drops.covers(drop))),
             ),
             Check::NeverPath(never) => {
-                let mut past = wire.flows.iter().flat_map(|flow| &flow.classes);
-                let taken =
-                    past.any(|(_, class)| class == never) || outcome.path_class() == Some(*never);
+                let past = wire.flows.iter().flat_map(|flow| &flow.classes);
+                let since = past.filter(|(_, class)| class == never).map(|(at, _)| *at);
+                let in_the_end = connection.filter(|is| is.path_class == *never);
+                let since = since.chain(in_the_end.map(|is| is.at)).min();
                 let right = format!("that no data ever takes a {} path", never.name());
-                hold(!taken, right, "that some did".to_owned())
+                let found = since.map_or_else(String::new, |at| {
+                    format!("that some did, at {:.0} ms", at.as_millis_f64())
+                });
+                hold(since.is_none(), right, found)
             }
             Check::Before(right) => {
                 let is = course.and_then(|course| course.before);
@@ -367,10 +395,13 @@ impl Check {
 
 impl Drops {
     fn count(&self, outcome: &CallOutcome) -> u64 {
-        let here = |place: &str| self.place.as_ref().is_none_or(|own| own == place);
-        let drops = outcome.drops.iter();
-        let mine = drops.filter(|drop| drop.reason == self.reason && here(&drop.place));
+        let mine = outcome.drops.iter().filter(|drop| self.covers(drop));
         mine.map(|drop| drop.count).sum()
+    }
+
+    fn covers(&self, drop: &Dropped) -> bool {
+        let here = |own: &String| *own == drop.place;
+        drop.reason == self.reason && self.place.as_ref().is_none_or(here)
     }
 }
 
@@ -402,8 +433,13 @@ fn all_drops(outcome: &CallOutcome) -> String {
     if outcome.drops.is_empty() {
         return "no drop at all".to_owned();
     }
-    let drops = outcome.drops.iter();
-    let each = drops.map(|drop| format!("{} × {} at {}", drop.count, drop.reason, drop.place));
+    list_of_drops(&outcome.drops)
+}
+
+fn list_of_drops<'d>(drops: impl IntoIterator<Item = &'d Dropped>) -> String {
+    let each = drops
+        .into_iter()
+        .map(|drop| format!("{} × {} at {}", drop.count, drop.reason, drop.place));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -37,7 +37,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use expect::{Expectation, Judged};
+pub use expect::{Expectation, Judged, Unmet};
 pub use fields::schema;
 pub use run::{Ran, Result, Stopped};
 

@@ -124,8 +124,8 @@ fn an_expectation_that_does_not_hold_is_told_with_its_reason_and_the_story() {
     assert!(!ran.holds());
     let told = crate::report::scenario_failure(&scenario, &ran);
     for part in [
-        "expected path class direct, found reflexive",
-        "because: Holes are punched",
+        "s.toml, line 9: expect 1, path_class: expected path class direct, found reflexive",
+        "why it must be so: Holes are punched",
         "opened a pinhole in b.nat",
     ] {
         assert!(told.contains(part), "{told}");
