@@ -5,6 +5,7 @@ mod matrix;
 mod nat;
 mod options;
 mod output;
+mod progress;
 mod report;
 mod run;
 mod survey;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
 use super::output::{stdout, write_file};
 use super::survey::interruption;
-use super::{Done, Everywhere, Failure};
+use super::{Done, Everywhere, Failure, progress};
 use crate::call::CallConfig;
 use crate::matrix::{self, MatrixConfig, pair_count};
 use crate::report::{self, CALLS, TOLD_CALLS, Tour, tell};
@@ -138,9 +138,6 @@ fn progress(calls: u64) -> ProgressBar {
     } else {
         ProgressBar::hidden()
     };
-    let style = "{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    bar.set_style(progress::calls());
     bar
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pinhole::Time;
 use pinhole::nat::FilterMemory;
 
 use super::options::{filter_memory, milliseconds};
 use super::output::{stdout, write_file};
-use super::{Done, Everywhere, Failure};
+use super::{Done, Everywhere, Failure, progress};
 use crate::call::{Trickle, TurnOffer};
 use crate::file::FileError;
 use crate::report;
@@ -389,10 +389,7 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let style = "{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
+        bar.set_style(progress::calls());
         // Hidden until it is due, and its rate is of this run's calls only.
         let target = bar.clone();
         target.set_draw_target(indicatif::ProgressDrawTarget::hidden());

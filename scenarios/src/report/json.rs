@@ -1,9 +1,10 @@
 //! Results as JSON and CSV. Field names are a contract: adding is free, renaming breaks somebody.
 
+use pinhole::trace::Counts;
 use serde::Serialize;
 
 use super::course::{CourseRow, RoleConflictRow};
-use crate::call::{CallConfig, CallOutcome, Side};
+use crate::call::{CallConfig, CallOutcome, Dropped, Side};
 use crate::matrix::Matrix;
 
 /// A call, as the `call` command prints it and as matrices hold it.
@@ -52,7 +53,7 @@ pub(super) struct CallRow {
 }
 
 #[derive(Serialize)]
-struct Packets {
+pub(super) struct Packets {
     sent: u64,
     delivered: u64,
     dropped: u64,
@@ -61,7 +62,7 @@ struct Packets {
 }
 
 #[derive(Serialize)]
-struct DropRow {
+pub(super) struct DropRow {
     reason: &'static str,
     node: String,
     count: u64,
@@ -74,6 +75,28 @@ struct FindingRow {
     panic: String,
 }
 
+impl Packets {
+    pub(super) fn of(counts: &Counts) -> Self {
+        Packets {
+            sent: counts.sent,
+            delivered: counts.delivered,
+            dropped: counts.dropped,
+            in_flight: counts.in_flight,
+            duplicated: counts.duplicated,
+        }
+    }
+}
+
+impl DropRow {
+    pub(super) fn of(drop: &Dropped) -> Self {
+        DropRow {
+            reason: drop.reason,
+            node: drop.place.clone(),
+            count: drop.count,
+        }
+    }
+}
+
 impl CallRow {
     pub(super) fn new(config: &CallConfig, outcome: &CallOutcome) -> Self {
         let connection = outcome.connection;
@@ -82,7 +105,6 @@ impl CallRow {
             let transport = connection?.relay_transports[side.index()]?;
             Some(transport.name())
         };
-        let counts = outcome.packets;
         CallRow {
             seed: None,
             a: config.kinds[0].to_string(),
@@ -109,22 +131,8 @@ impl CallRow {
             a_remote: types(Side::A).map(|types| types.remote.token()),
             b_local: types(Side::B).map(|types| types.local.token()),
             b_remote: types(Side::B).map(|types| types.remote.token()),
-            packets: Packets {
-                sent: counts.sent,
-                delivered: counts.delivered,
-                dropped: counts.dropped,
-                in_flight: counts.in_flight,
-                duplicated: counts.duplicated,
-            },
-            drops: outcome
-                .drops
-                .iter()
-                .map(|drop| DropRow {
-                    reason: drop.reason,
-                    node: drop.place.clone(),
-                    count: drop.count,
-                })
-                .collect(),
+            packets: Packets::of(&outcome.packets),
+            drops: outcome.drops.iter().map(DropRow::of).collect(),
             findings: outcome
                 .findings
                 .iter()

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::json::CallRow;
+use super::json::{CallRow, DropRow, Packets};
 use super::story::{story, wrapped};
 use super::style::{BOLD, DIM};
 use super::{Format, print_json};
@@ -28,10 +28,19 @@ struct Row {
     expectations: Vec<ExpectationRow>,
     /// Why the call was stopped, if it was.
     stopped: Option<String>,
+    /// What was measured until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_stopped: Option<Measured>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<CallRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct Measured {
+    packets: Packets,
+    drops: Vec<DropRow>,
 }
 
 #[derive(Serialize)]
@@ -148,12 +157,18 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
 }
 
 fn row(scenario: &Scenario, ran: &Ran) -> Row {
-    let (call, stopped) = match &ran.result {
+    let (call, stopped, until_stopped) = match &ran.result {
         Result::Ended(outcome) => {
             let row = CallRow::new(&scenario.call, outcome).with_seed(scenario.call.seed);
-            (Some(row), None)
+            (Some(row), None, None)
         }
-        Result::Stopped(stopped) => (None, Some(stopped.why.clone())),
+        Result::Stopped(stopped) => {
+            let measured = Measured {
+                packets: Packets::of(&stopped.packets),
+                drops: stopped.drops.iter().map(DropRow::of).collect(),
+            };
+            (None, Some(stopped.why.clone()), Some(measured))
+        }
     };
     let expectations = ran.judged.iter().map(|judged| ExpectationRow {
         description: judged.description.clone(),
@@ -167,6 +182,7 @@ fn row(scenario: &Scenario, ran: &Ran) -> Row {
         passed: ran.holds(),
         expectations: expectations.collect(),
         stopped,
+        until_stopped,
         call,
         story: ran.story.as_ref().map(|told| story(told, STORY_WIDTH)),
     }
