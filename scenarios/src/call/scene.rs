@@ -7,6 +7,7 @@ use pinhole::topology::{AddressPlan, BuildError, Device, EdgePlan, Kind, Site, S
 use pinhole::{Internet, NodeId, Topology};
 
 use super::config::{CallConfig, Neighbourhood};
+use super::data::Side;
 
 /// Who is where.
 #[derive(Clone, Debug)]
@@ -16,8 +17,8 @@ pub struct Scene {
     /// A's and B's edges, from the inside out, a carrier's among them; the same where they share a
     /// network.
     pub edges: [Vec<NodeId>; 2],
-    /// How many of these are the sites' own, and not their carrier's.
-    pub own_edges: [usize; 2],
+    /// How many of these both are behind: all of them on one local network, a carrier's, or none.
+    pub shared: usize,
     /// The edges of the networks that A and B may roam to, from the inside out.
     pub roams_to: [Vec<NodeId>; 2],
     /// The prefix that the DNS64 of A's and B's network synthesizes with, if they have one.
@@ -28,6 +29,20 @@ pub struct Scene {
     pub stun: NodeId,
     /// The TURN server, if the service has one.
     pub turn: Option<NodeId>,
+}
+
+impl Scene {
+    /// The edges that only this side is behind, from the inside out.
+    pub fn own_edges(&self, side: Side) -> &[NodeId] {
+        let edges = &self.edges[side.index()];
+        &edges[..edges.len() - self.shared]
+    }
+
+    /// The edges that both sides are behind, from the inside out.
+    pub fn shared_edges(&self) -> &[NodeId] {
+        let edges = &self.edges[0];
+        &edges[edges.len() - self.shared..]
+    }
 }
 
 /// Plans the call's internet and makes it, in place of what `net` was before.
@@ -112,7 +127,11 @@ pub(super) fn set(net: &mut Internet, config: &CallConfig) -> Result<Scene, Buil
     Ok(Scene {
         hosts: [host_a, host_b],
         edges: [edges_of(&a), edges_of(&b)],
-        own_edges: [a.edges().len(), b.edges().len()],
+        shared: if config.neighbourhood.is_one_lan() {
+            a.edges().len()
+        } else {
+            around.len()
+        },
         roams_to,
         prefix64: [a.prefix64(), b.prefix64()],
         core,

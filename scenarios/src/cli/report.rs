@@ -19,7 +19,8 @@ use crate::survey::{self, Collected, Population, Shard, SurveyConfig, against, p
 
 #[derive(Args)]
 pub(super) struct ReportArgs {
-    /// The directory that the page, index.html, is written to; it is made if it isn't there
+    /// The directory that the page, index.html, and the drawing of all at a glance, tour.svg, are
+    /// written to; it is made if it isn't there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How many calls of each population are made
@@ -31,14 +32,15 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Failure> {
-    let path = prepare(&args.out)?;
+    let [path, card] = prepare(&args.out)?;
     let interrupted = interruption()?;
     let progress = progress(args.calls);
     let tour = make(args, everywhere.seed, &interrupted, &progress)?;
     progress.finish_and_clear();
     write_file(&path, |file| file.write_all(tour.page().as_bytes()))?;
+    write_file(&card, |file| file.write_all(tour.card().as_bytes()))?;
     let mut out = stdout();
-    report::tour(&mut out, everywhere.format, &tour, &path)?;
+    report::tour(&mut out, everywhere.format, &tour, &[&path, &card])?;
     out.flush()?;
     Ok(if tour.complete {
         Done::Well
@@ -47,22 +49,25 @@ pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Fai
     })
 }
 
-/// Where the page goes. Whether it can be written is found out before a minute is spent on it.
-fn prepare(directory: &Path) -> Result<PathBuf, Failure> {
+/// Where the page and the drawing go. Whether they can be written is found out before a minute is
+/// spent on them.
+fn prepare(directory: &Path) -> Result<[PathBuf; 2], Failure> {
     let shown = directory.display();
     if directory.exists() && !directory.is_dir() {
         return Err(format!("--out {shown} is a file; it has to be a directory").into());
     }
     fs::create_dir_all(directory)
         .map_err(|error| format!("--out {shown} can't be made: {error}"))?;
-    let path = directory.join("index.html");
-    // What stands there stays until there is something to put in its place.
-    let mut open = OpenOptions::new();
-    open.create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
-    Ok(path)
+    let paths = ["index.html", "tour.svg"].map(|name| directory.join(name));
+    for path in &paths {
+        // What stands there stays until there is something to put in its place.
+        let mut open = OpenOptions::new();
+        open.create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
+    }
+    Ok(paths)
 }
 
 fn make(

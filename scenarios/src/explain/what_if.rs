@@ -270,7 +270,7 @@ fn change_edge(
         let mut gateways = edges[side.index()].iter();
         Some((side, gateways.position(|node| *node == gateway)?))
     })?;
-    let own = evidence.call.scene.own_edges[side.index()];
+    let own = evidence.call.scene.own_edges(side).len();
     let (kind, place) = match &mut config.neighbourhood {
         Neighbourhood::SharedCarrier(kind) if place >= own => (kind, place - own),
         _ => (&mut config.kinds[side.index()], place),
