@@ -8,6 +8,7 @@ mod meeting;
 mod nat;
 mod options;
 mod output;
+mod progress;
 mod report;
 mod run;
 mod survey;

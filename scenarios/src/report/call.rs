@@ -39,10 +39,13 @@ pub fn call(
 
 fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io::Result<()> {
     let [a, b] = &config.kinds;
-    let place = match config.neighbourhood {
+    let place = match &config.neighbourhood {
         Neighbourhood::Apart => format!("{a} calls {b}"),
         Neighbourhood::SameLan => format!("two hosts on one network behind {a}"),
         Neighbourhood::IsolatedLan => format!("two isolated hosts on one network behind {a}"),
+        Neighbourhood::SharedCarrier(carrier) => {
+            format!("{a} calls {b}, both behind one {carrier}")
+        }
     };
     writeln!(out, "{BOLD}{place}{BOLD:#}")?;
     let [stack_a, stack_b] = config.stacks;

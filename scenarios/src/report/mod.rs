@@ -6,6 +6,7 @@ mod chart;
 mod check;
 mod compare;
 mod conference;
+mod course;
 mod discovery;
 mod json;
 pub mod ladder;

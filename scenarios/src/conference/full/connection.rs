@@ -162,7 +162,7 @@ impl Connection {
         let Connection {
             gathering, terms, ..
         } = &mut connection;
-        gathering.begin(now, &terms.servers, io);
+        gathering.begin(now, &terms.servers, 0, io);
         connection
     }
 
@@ -360,7 +360,7 @@ impl Connection {
         if let Some(older) = self.retired.replace(old) {
             older.close(io);
         }
-        self.gathering.begin(now, &self.terms.servers, io);
+        self.gathering.begin(now, &self.terms.servers, 0, io);
         self.stirred = true;
     }
 
