@@ -4,14 +4,16 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares, `PATH as time` for milliseconds |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares, `PATH as time` for milliseconds, `PATH as of 100` for shares of people |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
 //! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
+//! | `{{#population CHAPTER/NAME}}` | an exercise's population file, `CHAPTER/populations/NAME.toml` |
 //! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
 //!
 //! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
-//! `drops/reason=filtered_by_nat/count`.
+//! `drops/reason=filtered_by_nat/count`, `cells/a=open&b=open/connect_ms` (a slash in a word is `~1`), or
+//! by how many entries say it: `cells/count(connected=false)`.
 
 use std::str::FromStr;
 
@@ -40,6 +42,8 @@ pub(crate) enum Directive {
     Exercise(ExerciseName),
     /// The file that solves it.
     Solution(ExerciseName),
+    /// A population file of an exercise; what comes of it is said by runs and claims beside it.
+    Population(ExerciseName),
 }
 
 /// What a number counts, if a sentence is to say it otherwise than as it is.
@@ -49,6 +53,8 @@ pub(crate) enum Unit {
     AsItIs,
     /// A share, said in per cent.
     Percent,
+    /// A share, said as the people of a hundred.
+    OfHundred,
     /// Milliseconds, said in the unit that people would choose.
     Time,
 }
@@ -107,6 +113,7 @@ impl Directive {
     fn parse(name: &str, rest: &str) -> Result<Directive, String> {
         match name {
             "exercise" => return Ok(Directive::Exercise(rest.parse()?)),
+            "population" => return Ok(Directive::Population(rest.parse()?)),
             "solution" => return Ok(Directive::Solution(rest.parse()?)),
             _ => {}
         }
@@ -139,9 +146,10 @@ impl Directive {
                     None => (path, Unit::AsItIs),
                     Some((path, "percent")) => (path, Unit::Percent),
                     Some((path, "time")) => (path, Unit::Time),
+                    Some((path, "of 100")) => (path, Unit::OfHundred),
                     Some((_, other)) => {
                         return Err(format!(
-                            "a value is said as percent or as time, not as {other}"
+                            "a value is said as percent, as of 100 or as time, not as {other}"
                         ));
                     }
                 };
@@ -164,8 +172,8 @@ impl Directive {
                 Ok(Directive::Picture { option, args, text })
             }
             other => Err(format!(
-                "no directive is called {other:?}; there are run, value, holds, picture, exercise and \
-                 solution"
+                "no directive is called {other:?}; there are run, value, holds, picture, exercise, \
+                 population and solution"
             )),
         }
     }
@@ -298,11 +306,11 @@ mod tests {
         for (text, part) in [
             (
                 "rum call",
-                "run, value, holds, picture, exercise and solution",
+                "run, value, holds, picture, exercise, population and solution",
             ),
             (
                 "value call --a open | connect_ms as days",
-                "as percent or as time",
+                "as percent, as of 100 or as time",
             ),
             ("exercise keep-alive", "CHAPTER/NAME"),
             ("solution nat/../secret", "CHAPTER/NAME"),

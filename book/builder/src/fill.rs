@@ -154,6 +154,7 @@ impl Filler<'_> {
                     _ => Err(self.runs.run(&args)?.complained.clone()),
                 }
             }
+            Directive::Population(name) => self.exercises.show_population(name),
             Directive::Solution(name) => {
                 let (shown, args) = self.exercises.show(name, Part::Solution)?;
                 let ran = self.runs.run(&args)?;
@@ -227,6 +228,8 @@ fn spoken(value: &Value, unit: Unit) -> std::result::Result<String, String> {
             Ok(match unit {
                 Unit::AsItIs => digits(number),
                 Unit::Percent => format!("{:.1} %", 100.0 * number),
+                // What is left of 0.14 × 100 behind the point is the machine's, not the share's.
+                Unit::OfHundred => format!("{} of 100", digits((1000.0 * number).round() / 10.0)),
                 Unit::Time if number < 1000.0 => format!("{} ms", digits(number)),
                 Unit::Time if number < 120_000.0 => format!("{} s", digits(number / 1000.0)),
                 Unit::Time => format!("{} min", digits(number / 60_000.0)),
@@ -261,6 +264,9 @@ mod tests {
         assert_eq!(plain(Value::from(396.25)), "396.2");
         assert_eq!(plain(Value::from("relayed")), "relayed");
         assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
+        let people = |share: f64| said(Value::from(share), Unit::OfHundred).unwrap();
+        assert_eq!(people(0.14), "14 of 100");
+        assert_eq!(people(0.0285), "2.9 of 100");
         let time = |value: f64| said(Value::from(value), Unit::Time).unwrap();
         assert_eq!(time(396.25), "396.2 ms");
         assert_eq!(time(1500.0), "1.5 s");

@@ -13,6 +13,7 @@ mod scenario;
 mod story;
 mod style;
 mod survey;
+mod timeline;
 mod tour;
 
 pub use call::call;
@@ -22,7 +23,8 @@ pub use matrix::matrix;
 pub use presets::presets;
 pub use scenario::{scenario_failure, scenarios};
 pub use story::story;
-pub use survey::{FitAsked, against, fit, populations, survey};
+pub use survey::{FitAsked, against, bars, fit, populations, survey};
+pub use timeline::timeline;
 pub use tour::{CALLS, TOLD_CALLS, Told, Tour, plan, tell, tour};
 
 use std::fmt;

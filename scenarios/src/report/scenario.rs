@@ -8,6 +8,7 @@ use super::json::CallRow;
 use super::story::story;
 use super::style::{BOLD, DIM};
 use super::{Format, print_json};
+use crate::call::{Course, Milestone, PathClass};
 use crate::scenario::{Ran, Result, Scenario};
 
 /// Columns of a story.
@@ -30,8 +31,36 @@ struct Row {
     stopped: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<CallRow>,
+    /// How it went on, if things went wrong in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    course: Option<CourseRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct CourseRow {
+    before: &'static str,
+    after: &'static str,
+    interruptions: Vec<InterruptionRow>,
+    /// The longest of them; null if one has no end.
+    longest_ms: Option<f64>,
+    events: Vec<EventRow>,
+}
+
+#[derive(Serialize)]
+struct InterruptionRow {
+    sender: &'static str,
+    from_ms: f64,
+    to_ms: Option<f64>,
+    length_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct EventRow {
+    at_ms: f64,
+    side: &'static str,
+    event: &'static str,
 }
 
 #[derive(Serialize)]
@@ -94,7 +123,16 @@ fn table(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> 
     let (name, about) = (&scenario.name, &scenario.description);
     writeln!(out, "{word} {BOLD}{name}{BOLD:#}  {DIM}{about}{DIM:#}")?;
     if ran.holds() {
-        return Ok(());
+        return match &ran.story {
+            Some(told) => {
+                writeln!(out)?;
+                for line in story(told, STORY_WIDTH) {
+                    writeln!(out, "{line}")?;
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        };
     }
     writeln!(out)?;
     failure(out, scenario, ran)
@@ -136,6 +174,10 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
 }
 
 fn row(scenario: &Scenario, ran: &Ran) -> Row {
+    let course = match &ran.result {
+        Result::Ended(outcome) => outcome.course.as_ref().map(CourseRow::new),
+        Result::Stopped(_) => None,
+    };
     let (call, stopped) = match &ran.result {
         Result::Ended(outcome) => {
             let row = CallRow::new(&scenario.call, outcome).with_seed(scenario.call.seed);
@@ -155,6 +197,53 @@ fn row(scenario: &Scenario, ran: &Ran) -> Row {
         expectations: expectations.collect(),
         stopped,
         call,
+        course,
         story: ran.story.as_ref().map(|told| story(told, STORY_WIDTH)),
+    }
+}
+
+impl CourseRow {
+    fn new(course: &Course) -> Self {
+        let class = |class: Option<PathClass>| class.map_or("none", PathClass::name);
+        let millis = |length: std::time::Duration| length.as_secs_f64() * 1000.0;
+        let all = &course.interruptions;
+        let longest = all.iter().map(|one| one.length()).max_by_key(|length| {
+            // One without an end is the longest.
+            (length.is_none(), *length)
+        });
+        CourseRow {
+            before: class(course.before),
+            after: class(course.after),
+            interruptions: all
+                .iter()
+                .map(|one| InterruptionRow {
+                    sender: one.sender.name(),
+                    from_ms: one.from.as_millis_f64(),
+                    to_ms: one.to.map(|to| to.as_millis_f64()),
+                    length_ms: one.length().map(millis),
+                })
+                .collect(),
+            longest_ms: longest.map_or(Some(0.0), |length| length.map(millis)),
+            events: course
+                .events
+                .iter()
+                .filter_map(|(time, side, milestone)| {
+                    let event = match milestone {
+                        Milestone::Selected { .. } => "selected",
+                        Milestone::Disconnected => "disconnected",
+                        Milestone::Failed => "failed",
+                        Milestone::NetworkChanged => "network_changed",
+                        Milestone::AskedForRestart => "asked_for_restart",
+                        Milestone::Restarted => "restarted",
+                        _ => return None,
+                    };
+                    Some(EventRow {
+                        at_ms: time.as_millis_f64(),
+                        side: side.name(),
+                        event,
+                    })
+                })
+                .collect(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Text as it may stand in a page.
 
 /// A text in which nothing means anything to HTML or SVG.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::report) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

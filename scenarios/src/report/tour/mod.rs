@@ -10,6 +10,7 @@ mod page;
 mod plan;
 mod terminal;
 
+pub(super) use html::escaped;
 pub use plan::plan;
 pub use terminal::tour;
 
