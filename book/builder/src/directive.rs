@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares, `PATH as time` for milliseconds, `PATH as of 100` for shares of people |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
 //! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
@@ -13,7 +13,8 @@
 //!
 //! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
 //! `drops/reason=filtered_by_nat/count`, `cells/a=open&b=open/connect_ms` (a slash in a word is `~1`), or
-//! by how many entries say it: `cells/count(connected=false)`.
+//! by how many entries say it: `cells/count(connected=false)`. `OP` is one of `==`, `!=`, `<`, `<=`, `>`,
+//! `>=` and `says`: `story says WORDS` looks for words in a story, wherever its lines break.
 
 use std::str::FromStr;
 
@@ -46,8 +47,8 @@ pub(crate) enum Directive {
     Population(ExerciseName),
 }
 
-/// What a number counts, if a sentence is to say it otherwise than as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a sentence says a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Said as it is.
     AsItIs,
@@ -57,6 +58,8 @@ pub(crate) enum Unit {
     OfHundred,
     /// Milliseconds, said in the unit that people would choose.
     Time,
+    /// A text or a story: the words of it that stand after some and before others.
+    Words { after: String, before: String },
 }
 
 /// `nat/keep-alive`: a chapter's exercise.
@@ -84,6 +87,8 @@ pub(crate) enum Comparison {
     AtMost,
     More,
     AtLeast,
+    /// A text, or the lines of a story, have these words in them.
+    Says,
 }
 
 /// What opens a directive, and what closes it.
@@ -142,14 +147,21 @@ impl Directive {
             }),
             "value" => {
                 let path = needed("the path of a value, such as packets/sent")?;
-                let (path, unit) = match path.split_once(" as ") {
-                    None => (path, Unit::AsItIs),
-                    Some((path, "percent")) => (path, Unit::Percent),
-                    Some((path, "time")) => (path, Unit::Time),
-                    Some((path, "of 100")) => (path, Unit::OfHundred),
-                    Some((_, other)) => {
+                let words = shlex::split(path).unwrap_or_default();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let (path, unit) = match words[..] {
+                    [path] => (path, Unit::AsItIs),
+                    [path, "as", "percent"] => (path, Unit::Percent),
+                    [path, "as", "of", "100"] => (path, Unit::OfHundred),
+                    [path, "as", "time"] => (path, Unit::Time),
+                    [path, "after", after, "before", before] => {
+                        let (after, before) = (after.to_owned(), before.to_owned());
+                        (path, Unit::Words { after, before })
+                    }
+                    _ => {
                         return Err(format!(
-                            "a value is said as percent, as of 100 or as time, not as {other}"
+                            "a value is PATH, PATH as percent, PATH as of 100, PATH as time, or \
+                             PATH after \"WORDS\" before \"WORDS\"; this is {path:?}"
                         ));
                     }
                 };
@@ -211,6 +223,7 @@ impl FromStr for Claim {
             (" >= ", Comparison::AtLeast),
             (" < ", Comparison::Less),
             (" > ", Comparison::More),
+            (" says ", Comparison::Says),
         ];
         let found = comparisons.into_iter().find_map(|(sign, comparison)| {
             let (path, value) = text.split_once(sign)?;
@@ -218,6 +231,15 @@ impl FromStr for Claim {
         });
         let (path, comparison, value) = found
             .ok_or_else(|| format!("{text:?} compares nothing: a claim is connected == true"))?;
+        if comparison == Comparison::Says {
+            let value = Value::from(value);
+            let path = path.to_owned();
+            return Ok(Claim {
+                path,
+                comparison,
+                value,
+            });
+        }
         // What isn't JSON is a word.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         Ok(Claim {
@@ -246,8 +268,25 @@ impl Claim {
             Comparison::AtMost => order.is_some_and(|order| order.is_le()),
             Comparison::More => order == Some(Greater),
             Comparison::AtLeast => order.is_some_and(|order| order.is_ge()),
+            Comparison::Says => match (told(found), self.value.as_str()) {
+                (Some(told), Some(words)) => told.contains(words),
+                _ => false,
+            },
         }
     }
+}
+
+/// A text, or lines of text joined as one reads them: where lines break means nothing.
+pub(crate) fn told(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(lines) => {
+            let lines: Option<Vec<&str>> = lines.iter().map(Value::as_str).collect();
+            lines?.join(" ")
+        }
+        _ => return None,
+    };
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -308,10 +347,7 @@ mod tests {
                 "rum call",
                 "run, value, holds, picture, exercise, population and solution",
             ),
-            (
-                "value call --a open | connect_ms as days",
-                "as percent, as of 100 or as time",
-            ),
+            ("value call --a open | connect_ms as days", "PATH as time"),
             ("exercise keep-alive", "CHAPTER/NAME"),
             ("solution nat/../secret", "CHAPTER/NAME"),
             ("value call --a open", "path of a value"),
@@ -337,6 +373,10 @@ mod tests {
         assert!(!holds("packets/dropped > 3", Value::from(3)));
         assert!(holds("connect_ms <= 250", Value::from(250.0)));
         assert!(holds("connect_ms == 250", Value::from(250.0)));
+        let story = || serde_json::json!(["  12 ms  a's check gets", "         through."]);
+        assert!(holds("story says check gets through", story()));
+        assert!(!holds("story says is dropped", story()));
+        assert!(!holds("story says 12", Value::Null));
         // What can't be compared doesn't hold.
         assert!(!holds("connect_ms < 250", Value::Null));
         assert!(!holds("connect_ms >= 250", Value::from("soon")));

@@ -9,7 +9,7 @@ use mdbook_preprocessor::errors::{Error, Result};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use serde_json::Value;
 
-use crate::directive::{CLOSING, Directive, OPENING, Unit};
+use crate::directive::{CLOSING, Directive, OPENING, Unit, told};
 use crate::exercise::{Exercises, Part};
 use crate::run::Runs;
 
@@ -136,7 +136,7 @@ impl Filler<'_> {
                 };
                 Ok(format!("```console\n$ {}\n{shown}\n```", spelled(args)))
             }
-            Directive::Value { args, path, unit } => spoken(&self.runs.value(args, path)?, *unit),
+            Directive::Value { args, path, unit } => spoken(&self.runs.value(args, path)?, unit),
             Directive::Holds { args, claim } => {
                 let found = self.runs.value(args, &claim.path)?;
                 if claim.holds(&found) {
@@ -221,24 +221,32 @@ fn file_name(option: &str, args: &[String]) -> String {
 }
 
 /// A value as a sentence says it: whole numbers whole, others with one digit.
-fn spoken(value: &Value, unit: Unit) -> std::result::Result<String, String> {
-    match value {
-        Value::Number(number) => {
+fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
+    match (unit, value) {
+        (Unit::Words { after, before }, value) => {
+            let told = told(value).ok_or_else(|| format!("{value} is no text"))?;
+            let rest = told.split_once(after.as_str()).map(|(_, rest)| rest);
+            let rest = rest.ok_or_else(|| format!("it doesn't say {after:?}"))?;
+            let words = rest.split_once(before.as_str()).map(|(words, _)| words);
+            let words = words.ok_or_else(|| format!("no {before:?} comes after {after:?}"))?;
+            Ok(words.trim().to_owned())
+        }
+        (unit, Value::Number(number)) => {
             let number = number.as_f64().unwrap_or_default();
             Ok(match unit {
-                Unit::AsItIs => digits(number),
                 Unit::Percent => format!("{:.1} %", 100.0 * number),
                 // What is left of 0.14 × 100 behind the point is the machine's, not the share's.
                 Unit::OfHundred => format!("{} of 100", digits((1000.0 * number).round() / 10.0)),
                 Unit::Time if number < 1000.0 => format!("{} ms", digits(number)),
                 Unit::Time if number < 120_000.0 => format!("{} s", digits(number / 1000.0)),
                 Unit::Time => format!("{} min", digits(number / 60_000.0)),
+                Unit::AsItIs | Unit::Words { .. } => digits(number),
             })
         }
-        _ if unit != Unit::AsItIs => Err(format!("{value} is no number")),
-        Value::String(text) => Ok(text.clone()),
-        Value::Bool(truth) => Ok(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
+        (Unit::Percent | Unit::Time, value) => Err(format!("{value} is no number")),
+        (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
+        (Unit::AsItIs, Value::Bool(truth)) => Ok(truth.to_string()),
+        (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {
             Err(format!("{value} is nothing that a sentence can say"))
         }
     }
@@ -258,7 +266,7 @@ mod tests {
 
     #[test]
     fn values_are_said_as_people_say_them() {
-        let said = |value: Value, unit| spoken(&value, unit);
+        let said = |value: Value, unit| spoken(&value, &unit);
         let plain = |value| said(value, Unit::AsItIs).unwrap();
         assert_eq!(plain(Value::from(250.0)), "250");
         assert_eq!(plain(Value::from(396.25)), "396.2");
@@ -272,6 +280,13 @@ mod tests {
         assert_eq!(time(1500.0), "1.5 s");
         assert_eq!(time(60_000.0), "60 s");
         assert_eq!(time(300_000.0), "5 min");
+        let words = |after: &str| Unit::Words {
+            after: after.to_owned(),
+            before: "by this".to_owned(),
+        };
+        let story = || Value::from(vec!["data takes", "  42 ms by this detour"]);
+        assert_eq!(said(story(), words("data takes")).unwrap(), "42 ms");
+        assert!(said(story(), words("nobody")).is_err());
         assert!(said(Value::Null, Unit::AsItIs).is_err());
         assert!(said(Value::from("relayed"), Unit::Percent).is_err());
         assert!(said(Value::from("relayed"), Unit::Time).is_err());
