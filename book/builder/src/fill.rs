@@ -243,7 +243,9 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
                 Unit::AsItIs | Unit::Words { .. } => digits(number),
             })
         }
-        (Unit::Percent | Unit::Time, value) => Err(format!("{value} is no number")),
+        (Unit::Percent | Unit::OfHundred | Unit::Time, value) => {
+            Err(format!("{value} is no number"))
+        }
         (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
         (Unit::AsItIs, Value::Bool(truth)) => Ok(truth.to_string()),
         (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {

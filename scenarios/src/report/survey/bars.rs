@@ -14,7 +14,7 @@ use crate::survey::{Interval, Survey};
 const WIDTH: f64 = 460.0;
 const LEFT: f64 = 88.0;
 /// As far as 100 % would reach.
-const SPAN: f64 = WIDTH - LEFT - 14.0;
+const SPAN: f64 = WIDTH - LEFT - 26.0;
 const TOP: f64 = 46.0;
 const STEP: f64 = 44.0;
 const BAR: f64 = 16.0;
