@@ -13,8 +13,11 @@
 //!
 //! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
 //! `drops/reason=filtered_by_nat/count`, `cells/a=open&b=open/connect_ms` (a slash in a word is `~1`), or
-//! by how many entries say it: `cells/count(connected=false)`. `OP` is one of `==`, `!=`, `<`, `<=`, `>`,
-//! `>=` and `says`: `story says WORDS` looks for words in a story, wherever its lines break.
+//! by how many entries say it: `cells/count(connected=false)`. The words of a drawing are the `picture`
+//! of a command that begins with its option:
+//! `{{#value --ladder call --a open --b open | picture after "packet #0, " before " bytes"}}`. `OP` is one
+//! of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`: `story says WORDS` looks for words in a story, wherever
+//! its lines break.
 
 use std::str::FromStr;
 

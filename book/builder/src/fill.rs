@@ -136,9 +136,9 @@ impl Filler<'_> {
                 };
                 Ok(format!("```console\n$ {}\n{shown}\n```", spelled(args)))
             }
-            Directive::Value { args, path, unit } => spoken(&self.runs.value(args, path)?, unit),
+            Directive::Value { args, path, unit } => spoken(&self.value(args, path)?, unit),
             Directive::Holds { args, claim } => {
-                let found = self.runs.value(args, &claim.path)?;
+                let found = self.value(args, &claim.path)?;
                 if claim.holds(&found) {
                     Ok(String::new())
                 } else {
@@ -172,6 +172,24 @@ impl Filler<'_> {
         }
     }
 
+    /// A value of what a command prints as JSON, or all the words of a picture: a command that
+    /// begins with an option draws one.
+    fn value(&mut self, args: &[String], path: &str) -> std::result::Result<Value, String> {
+        match args {
+            [option, args @ ..] if option.starts_with("--") => {
+                if path != "picture" {
+                    return Err(format!(
+                        "a drawing has no {path:?}; its words are \"picture\""
+                    ));
+                }
+                let file = self.draw(option, args)?;
+                let file = std::fs::read_to_string(self.pictures.join(file));
+                file.map(Value::from).map_err(|error| error.to_string())
+            }
+            _ => self.runs.value(args, path),
+        }
+    }
+
     fn picture(
         &mut self,
         option: &str,
@@ -179,6 +197,16 @@ impl Filler<'_> {
         text: &str,
         depth: usize,
     ) -> std::result::Result<String, String> {
+        let name = self.draw(option, args)?;
+        let up = "../".repeat(depth);
+        let command = spelled(args);
+        Ok(format!(
+            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
+        ))
+    }
+
+    /// Draws a picture, if that wasn't done before, and says how its file is called.
+    fn draw(&mut self, option: &str, args: &[String]) -> std::result::Result<String, String> {
         let name = format!("{}.svg", file_name(option, args));
         let file = self.pictures.join(&name);
         if self.written.insert(name.clone()) {
@@ -189,11 +217,7 @@ impl Filler<'_> {
                 return Err(ran.complained.clone());
             }
         }
-        let up = "../".repeat(depth);
-        let command = spelled(args);
-        Ok(format!(
-            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
-        ))
+        Ok(name)
     }
 }
 

@@ -10,6 +10,7 @@ mod matrix;
 mod parameters;
 mod presets;
 mod scenario;
+mod span;
 mod story;
 mod style;
 mod survey;
