@@ -279,11 +279,8 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
 }
 
 fn digits(number: f64) -> String {
-    if number.fract() == 0.0 {
-        format!("{number:.0}")
-    } else {
-        format!("{number:.1}")
-    }
+    let text = format!("{number:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -295,6 +292,7 @@ mod tests {
         let said = |value: Value, unit| spoken(&value, &unit);
         let plain = |value| said(value, Unit::AsItIs).unwrap();
         assert_eq!(plain(Value::from(250.0)), "250");
+        assert_eq!(plain(Value::from(553.01)), "553");
         assert_eq!(plain(Value::from(396.25)), "396.2");
         assert_eq!(plain(Value::from("relayed")), "relayed");
         assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
