@@ -24,7 +24,7 @@ const STEP: f64 = 34.0;
 /// Between two lines of text.
 const LINE: f64 = 17.0;
 /// The longest line of text, in letters.
-const LETTERS: usize = 58;
+const LETTERS: usize = 50;
 /// What happened, at most so many lines: a call that goes wrong for an hour is no picture.
 const MOST_EVENTS: usize = 14;
 /// Distances between the axis' marks, in seconds: the least that leaves few enough of them.
