@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
 //! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |

@@ -271,7 +271,7 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
             Err(format!("{value} is no number"))
         }
         (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
-        (Unit::AsItIs, Value::Bool(truth)) => Ok(truth.to_string()),
+        (Unit::AsItIs, Value::Bool(truth)) => Ok(if *truth { "yes" } else { "no" }.to_owned()),
         (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {
             Err(format!("{value} is nothing that a sentence can say"))
         }
@@ -295,6 +295,7 @@ mod tests {
         assert_eq!(plain(Value::from(553.01)), "553");
         assert_eq!(plain(Value::from(396.25)), "396.2");
         assert_eq!(plain(Value::from("relayed")), "relayed");
+        assert_eq!(plain(Value::from(true)), "yes");
         assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
         let people = |share: f64| said(Value::from(share), Unit::OfHundred).unwrap();
         assert_eq!(people(0.14), "14 of 100");

@@ -121,9 +121,10 @@ fn says(entry: &Value, all_of: &str) -> bool {
     let mut all = all_of.split('&').filter(|one| !one.is_empty());
     all.all(|one| {
         let (name, word) = one.split_once('=').unwrap_or((one, "true"));
-        // What isn't JSON is a word.
-        let word = serde_json::from_str(word).unwrap_or_else(|_| Value::from(word));
-        entry.get(name) == Some(&word)
+        // A number is looked for as one, and as the word that it is.
+        let number: Option<Value> = serde_json::from_str(word).ok();
+        let said = entry.get(name);
+        said.is_some() && (said == number.as_ref() || said == Some(&Value::from(word)))
     })
 }
 
@@ -159,6 +160,8 @@ mod tests {
         );
         assert_eq!(at(&whole, "count(b=nat:eim~1apdf)"), Ok(json!(2)));
         assert_eq!(at(&whole, "count(b=nat:eim~1apdf&ms=3)"), Ok(json!(0)));
+        let requirements = json!([{"req": "4"}, {"req": "5", "seen": "lives"}]);
+        assert_eq!(at(&requirements, "req=5/seen"), Ok(json!("lives")));
     }
 
     #[test]
