@@ -4,16 +4,20 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
 //! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
+//! | `{{#population CHAPTER/NAME}}` | an exercise's population file, `CHAPTER/populations/NAME.toml` |
 //! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
 //!
 //! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
-//! `drops/reason=filtered_by_nat/count`. The words of a drawing are the `picture` of a command that
-//! begins with its option: `{{#value --ladder call --a open --b open | picture after "packet #0, " before " bytes"}}`. `OP` is one of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`:
-//! `story says WORDS` looks for words in a story, wherever its lines break.
+//! `drops/reason=filtered_by_nat/count`, `cells/a=open&b=open/connect_ms` (a slash in a word is `~1`), or
+//! by how many entries say it: `cells/count(connected=false)`. The words of a drawing are the `picture`
+//! of a command that begins with its option:
+//! `{{#value --ladder call --a open --b open | picture after "packet #0, " before " bytes"}}`. `OP` is one
+//! of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`: `story says WORDS` looks for words in a story, wherever
+//! its lines break.
 
 use std::str::FromStr;
 
@@ -42,6 +46,8 @@ pub(crate) enum Directive {
     Exercise(ExerciseName),
     /// The file that solves it.
     Solution(ExerciseName),
+    /// A population file of an exercise; what comes of it is said by runs and claims beside it.
+    Population(ExerciseName),
 }
 
 /// How a sentence says a value.
@@ -51,6 +57,8 @@ pub(crate) enum Unit {
     AsItIs,
     /// A share, said in per cent.
     Percent,
+    /// A share, said as the people of a hundred.
+    OfHundred,
     /// Milliseconds, said in the unit that people would choose.
     Time,
     /// A text or a story: the words of it that stand after some and before others.
@@ -113,6 +121,7 @@ impl Directive {
     fn parse(name: &str, rest: &str) -> Result<Directive, String> {
         match name {
             "exercise" => return Ok(Directive::Exercise(rest.parse()?)),
+            "population" => return Ok(Directive::Population(rest.parse()?)),
             "solution" => return Ok(Directive::Solution(rest.parse()?)),
             _ => {}
         }
@@ -146,6 +155,7 @@ impl Directive {
                 let (path, unit) = match words[..] {
                     [path] => (path, Unit::AsItIs),
                     [path, "as", "percent"] => (path, Unit::Percent),
+                    [path, "as", "of", "100"] => (path, Unit::OfHundred),
                     [path, "as", "time"] => (path, Unit::Time),
                     [path, "after", after, "before", before] => {
                         let (after, before) = (after.to_owned(), before.to_owned());
@@ -153,7 +163,7 @@ impl Directive {
                     }
                     _ => {
                         return Err(format!(
-                            "a value is PATH, PATH as percent, PATH as time, or \
+                            "a value is PATH, PATH as percent, PATH as of 100, PATH as time, or \
                              PATH after \"WORDS\" before \"WORDS\"; this is {path:?}"
                         ));
                     }
@@ -177,8 +187,8 @@ impl Directive {
                 Ok(Directive::Picture { option, args, text })
             }
             other => Err(format!(
-                "no directive is called {other:?}; there are run, value, holds, picture, exercise and \
-                 solution"
+                "no directive is called {other:?}; there are run, value, holds, picture, exercise, \
+                 population and solution"
             )),
         }
     }
@@ -338,7 +348,7 @@ mod tests {
         for (text, part) in [
             (
                 "rum call",
-                "run, value, holds, picture, exercise and solution",
+                "run, value, holds, picture, exercise, population and solution",
             ),
             ("value call --a open | connect_ms as days", "PATH as time"),
             ("exercise keep-alive", "CHAPTER/NAME"),

@@ -55,6 +55,20 @@ impl Exercises {
         Ok((shown, vec!["run".to_owned(), typed]))
     }
 
+    /// A population file as a chapter shows it. Populations expect nothing of themselves: what is to
+    /// come of them stands in the chapter, as claims.
+    pub(crate) fn show_population(&mut self, name: &ExerciseName) -> Result<String, String> {
+        let file = format!("{}/populations/{}.toml", name.chapter, name.name);
+        let path = self.directory.join(&file);
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("book/exercises/{file} can't be read: {error}"))?;
+        self.shown.insert(path);
+        Ok(format!(
+            "```toml\n# book/exercises/{file}\n{}\n```",
+            text.trim()
+        ))
+    }
+
     /// What is wrong with files that no chapter has shown.
     pub(crate) fn unused(&self) -> io::Result<Vec<String>> {
         let mut files = BTreeSet::new();

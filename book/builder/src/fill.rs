@@ -154,6 +154,7 @@ impl Filler<'_> {
                     _ => Err(self.runs.run(&args)?.complained.clone()),
                 }
             }
+            Directive::Population(name) => self.exercises.show_population(name),
             Directive::Solution(name) => {
                 let (shown, args) = self.exercises.show(name, Part::Solution)?;
                 let ran = self.runs.run(&args)?;
@@ -258,13 +259,17 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
             let number = number.as_f64().unwrap_or_default();
             Ok(match unit {
                 Unit::Percent => format!("{:.1} %", 100.0 * number),
+                // What is left of 0.14 × 100 behind the point is the machine's, not the share's.
+                Unit::OfHundred => format!("{} of 100", digits((1000.0 * number).round() / 10.0)),
                 Unit::Time if number < 1000.0 => format!("{} ms", digits(number)),
                 Unit::Time if number < 120_000.0 => format!("{} s", digits(number / 1000.0)),
                 Unit::Time => format!("{} min", digits(number / 60_000.0)),
                 Unit::AsItIs | Unit::Words { .. } => digits(number),
             })
         }
-        (Unit::Percent | Unit::Time, value) => Err(format!("{value} is no number")),
+        (Unit::Percent | Unit::OfHundred | Unit::Time, value) => {
+            Err(format!("{value} is no number"))
+        }
         (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
         (Unit::AsItIs, Value::Bool(truth)) => Ok(if *truth { "yes" } else { "no" }.to_owned()),
         (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {
@@ -274,11 +279,8 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
 }
 
 fn digits(number: f64) -> String {
-    if number.fract() == 0.0 {
-        format!("{number:.0}")
-    } else {
-        format!("{number:.1}")
-    }
+    let text = format!("{number:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -290,10 +292,14 @@ mod tests {
         let said = |value: Value, unit| spoken(&value, &unit);
         let plain = |value| said(value, Unit::AsItIs).unwrap();
         assert_eq!(plain(Value::from(250.0)), "250");
+        assert_eq!(plain(Value::from(553.01)), "553");
         assert_eq!(plain(Value::from(396.25)), "396.2");
         assert_eq!(plain(Value::from("relayed")), "relayed");
         assert_eq!(plain(Value::from(true)), "yes");
         assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
+        let people = |share: f64| said(Value::from(share), Unit::OfHundred).unwrap();
+        assert_eq!(people(0.14), "14 of 100");
+        assert_eq!(people(0.0285), "2.9 of 100");
         let time = |value: f64| said(Value::from(value), Unit::Time).unwrap();
         assert_eq!(time(396.25), "396.2 ms");
         assert_eq!(time(1500.0), "1.5 s");

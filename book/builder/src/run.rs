@@ -73,18 +73,23 @@ impl Runs {
 }
 
 /// The value at a path; null where no entry of a list is the one that the path asks for.
+///
+/// A slash within a step is written `~1`, as JSON pointers have it. `count(…)` as the last step counts
+/// the entries that say so; `count()` counts all.
 fn at(whole: &Value, path: &str) -> Result<Value, String> {
     let mut here = whole;
     for (depth, step) in path.split('/').enumerate() {
-        let next = match (here, step.split_once('=')) {
-            (Value::Array(entries), Some((name, word))) => {
-                // A number is looked for as one, and as the word that it is.
-                let number: Option<Value> = serde_json::from_str(word).ok();
-                let says = |entry: &&Value| {
-                    let said = entry.get(name);
-                    said.is_some() && (said == number.as_ref() || said == Some(&Value::from(word)))
-                };
-                match entries.iter().find(says) {
+        let step = &step.replace("~1", "/");
+        let counted = step
+            .strip_prefix("count(")
+            .and_then(|it| it.strip_suffix(')'));
+        let next = match (here, counted) {
+            (Value::Array(entries), Some(all_of)) => {
+                let found = entries.iter().filter(|entry| says(entry, all_of));
+                return Ok(Value::from(found.count()));
+            }
+            (Value::Array(entries), None) if step.contains('=') => {
+                match entries.iter().find(|entry| says(entry, step)) {
                     Some(entry) => Some(entry),
                     None => return Ok(Value::Null),
                 }
@@ -111,6 +116,18 @@ fn at(whole: &Value, path: &str) -> Result<Value, String> {
     Ok(here.clone())
 }
 
+/// Whether an entry says all of `name=word&name=word`. Of nothing, every entry does.
+fn says(entry: &Value, all_of: &str) -> bool {
+    let mut all = all_of.split('&').filter(|one| !one.is_empty());
+    all.all(|one| {
+        let (name, word) = one.split_once('=').unwrap_or((one, "true"));
+        // A number is looked for as one, and as the word that it is.
+        let number: Option<Value> = serde_json::from_str(word).ok();
+        let said = entry.get(name);
+        said.is_some() && (said == number.as_ref() || said == Some(&Value::from(word)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -128,6 +145,21 @@ mod tests {
         assert_eq!(at(&whole, "drops/reason=lost/count"), Ok(json!(2)));
         assert_eq!(at(&whole, "drops/count=1/reason"), Ok(json!("no_route")));
         assert_eq!(at(&whole, "drops/reason=queue_full/count"), Ok(Value::Null));
+        assert_eq!(at(&whole, "drops/count(reason=lost)"), Ok(json!(1)));
+        assert_eq!(at(&whole, "drops/count()"), Ok(json!(2)));
+    }
+
+    #[test]
+    fn several_things_may_be_said_of_an_entry_and_slashes_are_written_as_pointers_do() {
+        let whole = json!([{"a": "open", "b": "nat:eim/apdf", "ms": 1},
+            {"a": "nat:eim/apdf", "b": "nat:eim/apdf", "ms": 2}]);
+        assert_eq!(at(&whole, "b=nat:eim~1apdf/ms"), Ok(json!(1)));
+        assert_eq!(
+            at(&whole, "a=nat:eim~1apdf&b=nat:eim~1apdf/ms"),
+            Ok(json!(2))
+        );
+        assert_eq!(at(&whole, "count(b=nat:eim~1apdf)"), Ok(json!(2)));
+        assert_eq!(at(&whole, "count(b=nat:eim~1apdf&ms=3)"), Ok(json!(0)));
         let requirements = json!([{"req": "4"}, {"req": "5", "seen": "lives"}]);
         assert_eq!(at(&requirements, "req=5/seen"), Ok(json!("lives")));
     }

@@ -62,6 +62,9 @@ struct MakeArgs {
     /// Makes only one part of the calls, such as 2/4, to be put together by `survey merge`
     #[arg(long, default_value_t = Shard::WHOLE, hide_default_value = true, value_name = "I/N")]
     shard: Shard,
+    /// Draws the shares of path classes, with their intervals
+    #[arg(long, value_name = "FILE.svg")]
+    shares: Option<PathBuf>,
     #[command(flatten)]
     jobs: JobsArg,
 }
@@ -247,6 +250,10 @@ fn make(args: &MakeArgs, everywhere: Everywhere) -> Result<Done, Failure> {
         kept.transpose().map(drop).map_err(Failure::from)
     })?;
     progress.finish();
+    if let Some(path) = &args.shares {
+        let drawing = report::bars(&survey);
+        write_file(path, |file| file.write_all(drawing.as_bytes()))?;
+    }
     let mut out = stdout();
     report::survey(&mut out, everywhere.format, &survey)?;
     out.flush()?;

@@ -10,6 +10,8 @@ pub(super) struct CourseRow {
     before: &'static str,
     after: &'static str,
     interruptions: Vec<InterruptionRow>,
+    /// The longest of them; null if one has no end.
+    longest_ms: Option<f64>,
     events: Vec<EventRow>,
 }
 
@@ -20,6 +22,7 @@ struct InterruptionRow {
     from_ms: f64,
     /// When it came again; null if it never did.
     to_ms: Option<f64>,
+    length_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -36,11 +39,16 @@ struct EventRow {
 impl CourseRow {
     pub(super) fn new(course: &Course) -> Self {
         let class = |class: Option<PathClass>| class.map_or("none", PathClass::name);
+        let millis = |length: std::time::Duration| length.as_secs_f64() * 1_000.0;
         let interruptions = course.interruptions.iter().map(|one| InterruptionRow {
             sender: one.sender.name(),
             from_ms: one.from.as_millis_f64(),
             to_ms: one.to.map(|to| to.as_millis_f64()),
+            length_ms: one.length().map(millis),
         });
+        let lengths = course.interruptions.iter().map(|one| one.length());
+        // One without an end is the longest.
+        let longest = lengths.max_by_key(|length| (length.is_none(), *length));
         let events = course.events.iter().map(|(at, side, milestone)| {
             let (event, pair) = event(milestone);
             EventRow {
@@ -55,6 +63,7 @@ impl CourseRow {
             before: class(course.before),
             after: class(course.after),
             interruptions: interruptions.collect(),
+            longest_ms: longest.map_or(Some(0.0), |length| length.map(millis)),
             events: events.collect(),
         }
     }

@@ -19,6 +19,7 @@ mod span;
 mod story;
 mod style;
 mod survey;
+mod timeline;
 mod tour;
 
 pub use call::call;
@@ -31,7 +32,8 @@ pub use meeting::meeting_failure;
 pub use presets::presets;
 pub use scenario::{Ended, scenario_failure, scenarios};
 pub use story::story;
-pub use survey::{FitAsked, against, fit, populations, survey};
+pub use survey::{FitAsked, against, bars, fit, populations, survey};
+pub use timeline::timeline;
 pub use tour::{CALLS, Groups, TOLD_CALLS, Told, Tour, plan, tell, tour};
 
 use std::fmt;

@@ -150,7 +150,16 @@ fn table(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> 
     let (name, about) = (&scenario.name, &scenario.description);
     writeln!(out, "{word} {BOLD}{name}{BOLD:#}  {DIM}{about}{DIM:#}")?;
     if ran.holds() {
-        return Ok(());
+        return match &ran.story {
+            Some(told) => {
+                writeln!(out)?;
+                for line in story(told, STORY_WIDTH) {
+                    writeln!(out, "{line}")?;
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        };
     }
     writeln!(out)?;
     failure(out, scenario, ran)

@@ -535,6 +535,9 @@ fn compared(page: &mut String, comparison: &Comparison) {
             escaped(&sentence(why))
         );
     }
+    if let Some(note) = &figure.note {
+        let _ = writeln!(page, "<p class=\"soft\">{}</p>", escaped(&sentence(note)));
+    }
     page.push_str("</div>\n");
 }
 
