@@ -168,7 +168,11 @@ impl Conference {
         let mut relayed = 0;
         let of_turn = |address: std::net::IpAddr| {
             let mut turn = self.scene.turn.iter();
-            turn.any(|node| net.topology().addresses(*node).any(|own| own == address.into()))
+            turn.any(|node| {
+                net.topology()
+                    .addresses(*node)
+                    .any(|own| own == address.into())
+            })
         };
         for (number, connection) in plan.connections.iter().enumerate() {
             let mut goes_over_turn = false;
