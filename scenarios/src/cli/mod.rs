@@ -1,6 +1,7 @@
 //! The command line: one thin function for each command.
 
 mod call;
+mod congestion;
 mod matrix;
 mod nat;
 mod options;
@@ -54,6 +55,8 @@ enum Command {
     Nat(nat::NatArgs),
     /// Of a population's calls: how many connect, over which path, how fast
     Survey(Box<survey::SurveyArgs>),
+    /// Congestion control in the test cases of RFC 8867: rates, queues, and which cases are met
+    Congestion(congestion::CongestionArgs),
     /// The tour: matrix, surveys, the record and three calls, as one web page and on the terminal
     Report(report::ReportArgs),
     /// Scenario files: calls, what goes wrong during them, and what must come of them
@@ -92,6 +95,7 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Matrix(args) => matrix::run(&args, cli.everywhere),
         Command::Nat(args) => nat::run(&args, cli.everywhere),
         Command::Survey(args) => survey::run(&args, cli.everywhere),
+        Command::Congestion(args) => congestion::run(&args, cli.everywhere),
         Command::Report(args) => report::run(&args, cli.everywhere),
         Command::Run(args) => run::run(&args, cli.everywhere),
         Command::Test(args) => test::run(&args, cli.everywhere),

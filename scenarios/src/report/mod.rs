@@ -3,6 +3,7 @@
 
 mod call;
 mod check;
+mod congestion;
 mod discovery;
 mod json;
 pub mod ladder;
@@ -17,6 +18,7 @@ mod tour;
 
 pub use call::call;
 pub use check::check;
+pub use congestion::{congestion, plot as congestion_plot};
 pub use discovery::discovery;
 pub use matrix::matrix;
 pub use presets::presets;
