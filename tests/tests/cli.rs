@@ -72,6 +72,66 @@ fn a_call_has_every_field_of_the_contract() {
 }
 
 #[test]
+fn a_call_tells_of_neighbours_roles_and_addresses() {
+    let call = json(
+        "call --a nat:eim/apdf --b nat:eim/apdf --shared-carrier nat:eim/eif --format json \
+         --ipv6-a --synthesize",
+    );
+    assert_eq!(call["neighbourhood"], "shared-carrier");
+    assert_eq!(call["carrier"], "nat:eim/eif");
+    assert_eq!(call["path_class"], "relayed");
+    for (field, value) in [
+        ("ipv6_a", true),
+        ("ipv6_b", false),
+        ("synthesize_a", true),
+        ("synthesize_b", true),
+    ] {
+        assert_eq!(call[field], value, "{field}");
+    }
+    assert!(call["role_conflict"].is_null() && call["course"].is_null());
+    let call = json("call --a open --b open --roles both-controlling --trickle half --format json");
+    assert_eq!(call["neighbourhood"], "apart");
+    assert_eq!(call["role_conflict"]["stands"], "settled");
+    assert_eq!(call["connected"], true);
+    for (arguments, part) in [
+        (
+            "call --a open --shared-carrier open --same-lan",
+            "cannot be used with",
+        ),
+        (
+            "call --a open --b nat:eim/eif --shared-carrier nat64:eim/eif",
+            "put a clat between",
+        ),
+        ("call --a open --b open --roles both", "both-controlling"),
+        (
+            "call --a open --b open --trickle most",
+            "true, half or false",
+        ),
+    ] {
+        refused(arguments, &[part]);
+    }
+    // How a call with faults went on is in a scenario's call.
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scenarios/library/scenarios/nat-reboots-with-new-address.toml"
+    );
+    let course = &json(&format!("run {file} --format json"))["scenarios"][0]["call"]["course"];
+    assert_eq!(course["before"], "reflexive");
+    let interruptions = course["interruptions"].as_array().expect("a list");
+    assert!(!interruptions.is_empty());
+    for interruption in interruptions {
+        assert!(interruption["to_ms"].as_f64() > interruption["from_ms"].as_f64());
+    }
+    let events = course["events"].as_array().expect("a list");
+    assert!(events.iter().any(|it| it["event"] == "restarted"));
+    assert!(
+        events
+            .iter()
+            .any(|it| it["event"] == "selected" && it["local"].is_string())
+    );
+}
+
+#[test]
 fn a_call_that_fails_says_so_in_nulls() {
     let call = json("call --a udp-blocked --b open --turn udp --format json");
     assert_eq!(call["connected"], false);
@@ -334,6 +394,82 @@ fn scenarios_pass_fail_or_are_refused() {
     ] {
         assert!(stdout(&output).contains(part), "{}", stdout(&output));
     }
+
+    // A call that would go on is stopped, and what was measured until then is shown.
+    let endless = path("endless.txt");
+    let budget = "[call]\npackets = 30\n[[expect]]";
+    let text = format!("{call}\"direct\"\n").replace("[[expect]]", budget);
+    std::fs::write(&endless, text).unwrap();
+    let output = pinhole(["run", &endless]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    for part in [
+        "endless.txt, line 10: expect 1, path_class: the call was stopped",
+        "until it was stopped: ",
+        "packets sent, ",
+        "delivered",
+    ] {
+        assert!(stdout(&output).contains(part), "{}", stdout(&output));
+    }
+    let output = pinhole(["run", &endless, "--format", "json"]);
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let told = document["scenarios"][0]["stopped"].as_str().unwrap();
+    assert!(told.contains("30 packets"), "{told}");
+    let measured = &document["scenarios"][0]["until_stopped"]["packets"];
+    assert!(measured["sent"].as_u64().unwrap() >= 30, "{document}");
+    assert!(measured["delivered"].as_u64().unwrap() > 0, "{document}");
+
+    // What one directory holds is read before anything runs: the good ones say nothing either.
+    let mixed = directory.join("mixed");
+    std::fs::create_dir_all(&mixed).unwrap();
+    std::fs::copy(&good, mixed.join("a-good.toml")).unwrap();
+    let bad = mixed.join("b-bad.toml");
+    for (wrong, right, parts) in [
+        (
+            "network = \"nat:eim/cone\"",
+            "network = \"open\"",
+            &["b-bad.toml, line 3: a, network", "nat:M/F"][..],
+        ),
+        (
+            "path_clas = ",
+            "path_class = ",
+            &["line 8: expect 1", "did you mean \"path_class\"?"],
+        ),
+        (
+            "path_class = \"fast\" # ",
+            "path_class = ",
+            &["line 8: expect 1, path_class", "direct, reflexive"],
+        ),
+        (
+            "loss = 1.5\n[b]",
+            "[b]",
+            &["line 4: a, loss", "from 0 to 1"],
+        ),
+        (
+            "loss = -0.1\n[b]",
+            "[b]",
+            &["line 4: a, loss", "from 0 to 1"],
+        ),
+    ] {
+        let text = format!("{call}\"direct\"\n").replacen(right, wrong, 1);
+        std::fs::write(&bad, text).unwrap();
+        let output = pinhole(["test", &mixed.display().to_string()]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert_eq!(stdout(&output), "");
+        for part in parts {
+            assert!(
+                stderr(&output).contains(part),
+                "{wrong}: {}",
+                stderr(&output)
+            );
+        }
+    }
+    std::fs::File::create(&bad)
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
+    let output = pinhole(["test", &mixed.display().to_string()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("b-bad.toml: is longer than"));
 
     std::fs::write(path("not-utf8.txt"), b"description = \"\xff\"").unwrap();
     // A file of a gigabyte that takes no room.

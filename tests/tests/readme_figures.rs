@@ -29,6 +29,36 @@ fn the_readme_shows_the_matrix_as_it_is() {
     assert_eq!(shown, stdout(&output), "the README's matrix is out of date");
 }
 
+/// The shares in the first picture are of 40,000 calls, and held against it by `.ci/run`. All that
+/// doesn't depend on their number is held here: the matrix, the words, the look.
+#[test]
+fn the_first_picture_is_what_the_first_command_draws() {
+    let readme = read("README.md");
+    let command = "cargo run --release -- report --out report";
+    let first = readme.find("cargo run").expect("a command");
+    assert!(readme[first..].starts_with(command), "the first command");
+    let picture = readme.split("![").nth(1).expect("a picture");
+    let (_, picture) = picture.split_once("](").expect("where it is");
+    assert!(picture.starts_with("book/src/images/tour.svg)"));
+
+    let folder = std::env::temp_dir().join(format!("pinhole-tour-{}", std::process::id()));
+    let path = folder.to_str().expect("a path");
+    let output = pinhole(["report", "--calls", "5", "--out", path]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let drawn = std::fs::read_to_string(folder.join("tour.svg")).expect("the drawing");
+    std::fs::remove_dir_all(folder).expect("the folder goes");
+    let fixed = |svg: &str| {
+        let end = svg.find(" calls of each population").expect("its heading");
+        let end = svg[..end].rfind("<text").expect("the heading's beginning");
+        svg[..end].to_owned()
+    };
+    assert!(
+        fixed(&drawn) == fixed(&read("book/src/images/tour.svg")),
+        "book/src/images/tour.svg is out of date; draw it anew with: {command}, and take \
+         report/tour.svg"
+    );
+}
+
 #[test]
 fn the_picture_is_what_its_command_draws() {
     let folder = std::env::temp_dir().join(format!("pinhole-picture-{}", std::process::id()));

@@ -168,6 +168,21 @@ fn numbers_on_the_page_are_those_of_the_summary() {
         .collect();
     let populations = summary["populations"].as_array().expect("populations");
     assert_eq!(bars.len(), populations.len());
+    let card = fs::read_to_string(summary["files"][1].as_str().expect("a file")).expect("a card");
+    let card = Document::parse(&card).expect("the drawing is well-formed");
+    let card = words(card.root());
+    for population in populations {
+        let name = population["population"].as_str().expect("a name");
+        let relayed = 100.0
+            * population["shares"]["relayed"]["share"]
+                .as_f64()
+                .expect("a share");
+        assert!(card.contains(name), "{name}");
+        // Where there is room for it.
+        if relayed >= 15.0 {
+            assert!(card.contains(&format!("{relayed:.1} %")), "{name}: {card}");
+        }
+    }
     for (bar, population) in bars.iter().zip(populations) {
         for class in ["direct", "reflexive", "relayed", "none"] {
             let number =
@@ -226,6 +241,10 @@ fn networks_of_every_shape_are_drawn() {
         (
             "--a nat:eim/apdf --same-lan",
             vec!["a", "b", "a.nat", "internet", "stun", "turn"],
+        ),
+        (
+            "--a nat:eim/apdf --b open --shared-carrier nat:eim/eif",
+            vec!["a", "b", "a.nat", "b.router", "carrier.nat", "internet"],
         ),
         (
             "--a open --b nat:eim/apdf>nat:eim/eif --turn off",

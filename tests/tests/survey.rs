@@ -58,6 +58,18 @@ fn a_survey_has_every_field_of_the_contract() {
     assert!((sum - 1.0).abs() < 1e-6, "{sum}");
     assert!(survey["relayed_by_transport"]["udp"]["share"].is_number());
     let times = &survey["connect_ms"];
+    let curve = times["curve"].as_array().expect("steps");
+    let steps: Vec<[f64; 2]> = curve
+        .iter()
+        .map(|step| [0, 1].map(|place| step[place].as_f64().expect("a number")))
+        .collect();
+    assert!(steps.len() > 20 && steps.len() <= 201, "{}", steps.len());
+    assert!(steps.is_sorted_by(|a, b| a[0] < b[0] && a[1] < b[1]));
+    assert_eq!(steps[steps.len() - 1][1], 1.0);
+    // The median is where the curve passes one half.
+    let half = steps.iter().find(|step| step[1] >= 0.5).expect("it does");
+    let median = times["p50"].as_f64().expect("a number");
+    assert!((half[0] - median).abs() <= 0.02 * median, "{half:?}");
     let time = |name: &str| times[name].as_f64().expect("a time");
     assert!(100.0 < time("p50") && time("p50") < time("p95") && time("p95") <= time("p99"));
     let pairs = survey["by_pair"].as_array().expect("pairs");

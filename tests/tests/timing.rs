@@ -122,7 +122,7 @@ fn signals_arrive_when_they_were_sent_and_travelled() {
                 (false, "udp", g(delay).max(TURN_PACE) + g(delay)),
             ] {
                 let config = CallConfig {
-                    trickle,
+                    trickle: trickle.into(),
                     turn: turn.parse().unwrap(),
                     ..config(["open", "open"], Stack::Is, delay, signaling)
                 };
@@ -180,7 +180,7 @@ fn is_connects_directly_four_ways_after_its_first_check() {
                 let ticks = late.div_ceil(TA);
                 let first_check = (a_starts + TA).min(heard + ticks * TA);
                 let config = CallConfig {
-                    trickle,
+                    trickle: trickle.into(),
                     ..config(["open", "open"], Stack::Is, delay, signaling)
                 };
                 assert_eq!(

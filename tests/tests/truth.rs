@@ -478,7 +478,7 @@ fn a_sweep() {
                         config.seed = 1_000_000 * seed + place as u64;
                         config.delay = Duration::from_millis(delay);
                         config.signaling_delay = Duration::from_millis(signaling);
-                        config.trickle = trickle;
+                        config.trickle = trickle.into();
                         config.until = Time::from_millis(10_000);
                     }));
                 }

@@ -4,9 +4,20 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` for shares |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
 //! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
+//! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
+//! | `{{#population CHAPTER/NAME}}` | an exercise's population file, `CHAPTER/populations/NAME.toml` |
+//! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
+//!
+//! A path goes down by names and numbers, `packets/sent`, and into lists also by what an entry says:
+//! `drops/reason=filtered_by_nat/count`, `cells/a=open&b=open/connect_ms` (a slash in a word is `~1`), or
+//! by how many entries say it: `cells/count(connected=false)`. The words of a drawing are the `picture`
+//! of a command that begins with its option:
+//! `{{#value --ladder call --a open --b open | picture after "packet #0, " before " bytes"}}`. `OP` is one
+//! of `==`, `!=`, `<`, `<=`, `>`, `>=` and `says`: `story says WORDS` looks for words in a story, wherever
+//! its lines break.
 
 use std::str::FromStr;
 
@@ -21,7 +32,7 @@ pub(crate) enum Directive {
     Value {
         args: Vec<String>,
         path: String,
-        percent: bool,
+        unit: Unit,
     },
     /// A claim.
     Holds { args: Vec<String>, claim: Claim },
@@ -31,6 +42,34 @@ pub(crate) enum Directive {
         args: Vec<String>,
         text: String,
     },
+    /// An exercise's scenario file: it fails as it stands.
+    Exercise(ExerciseName),
+    /// The file that solves it.
+    Solution(ExerciseName),
+    /// A population file of an exercise; what comes of it is said by runs and claims beside it.
+    Population(ExerciseName),
+}
+
+/// How a sentence says a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Said as it is.
+    AsItIs,
+    /// A share, said in per cent.
+    Percent,
+    /// A share, said as the people of a hundred.
+    OfHundred,
+    /// Milliseconds, said in the unit that people would choose.
+    Time,
+    /// A text or a story: the words of it that stand after some and before others.
+    Words { after: String, before: String },
+}
+
+/// `nat/keep-alive`: a chapter's exercise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ExerciseName {
+    pub(crate) chapter: String,
+    pub(crate) name: String,
 }
 
 /// Something that is to be so.
@@ -51,6 +90,8 @@ pub(crate) enum Comparison {
     AtMost,
     More,
     AtLeast,
+    /// A text, or the lines of a story, have these words in them.
+    Says,
 }
 
 /// What opens a directive, and what closes it.
@@ -78,6 +119,12 @@ impl Directive {
     }
 
     fn parse(name: &str, rest: &str) -> Result<Directive, String> {
+        match name {
+            "exercise" => return Ok(Directive::Exercise(rest.parse()?)),
+            "population" => return Ok(Directive::Population(rest.parse()?)),
+            "solution" => return Ok(Directive::Solution(rest.parse()?)),
+            _ => {}
+        }
         let (command, after) = match rest.rsplit_once(" | ") {
             Some((command, after)) => (command, Some(after.trim())),
             None => (rest, None),
@@ -103,14 +150,28 @@ impl Directive {
             }),
             "value" => {
                 let path = needed("the path of a value, such as packets/sent")?;
-                let (path, percent) = match path.strip_suffix(" as percent") {
-                    Some(path) => (path, true),
-                    None => (path, false),
+                let words = shlex::split(path).unwrap_or_default();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let (path, unit) = match words[..] {
+                    [path] => (path, Unit::AsItIs),
+                    [path, "as", "percent"] => (path, Unit::Percent),
+                    [path, "as", "of", "100"] => (path, Unit::OfHundred),
+                    [path, "as", "time"] => (path, Unit::Time),
+                    [path, "after", after, "before", before] => {
+                        let (after, before) = (after.to_owned(), before.to_owned());
+                        (path, Unit::Words { after, before })
+                    }
+                    _ => {
+                        return Err(format!(
+                            "a value is PATH, PATH as percent, PATH as of 100, PATH as time, or \
+                             PATH after \"WORDS\" before \"WORDS\"; this is {path:?}"
+                        ));
+                    }
                 };
                 Ok(Directive::Value {
                     args,
                     path: path.to_owned(),
-                    percent,
+                    unit,
                 })
             }
             "holds" => Ok(Directive::Holds {
@@ -126,7 +187,28 @@ impl Directive {
                 Ok(Directive::Picture { option, args, text })
             }
             other => Err(format!(
-                "no directive is called {other:?}; there are run, value, holds and picture"
+                "no directive is called {other:?}; there are run, value, holds, picture, exercise, \
+                 population and solution"
+            )),
+        }
+    }
+}
+
+impl FromStr for ExerciseName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            !name.is_empty() && name.chars().all(fits)
+        };
+        match text.split_once('/') {
+            Some((chapter, name)) if is_name(chapter) && is_name(name) => Ok(ExerciseName {
+                chapter: chapter.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err(format!(
+                "{text:?} is no exercise; one is called CHAPTER/NAME, such as nat/keep-alive"
             )),
         }
     }
@@ -144,6 +226,7 @@ impl FromStr for Claim {
             (" >= ", Comparison::AtLeast),
             (" < ", Comparison::Less),
             (" > ", Comparison::More),
+            (" says ", Comparison::Says),
         ];
         let found = comparisons.into_iter().find_map(|(sign, comparison)| {
             let (path, value) = text.split_once(sign)?;
@@ -151,6 +234,15 @@ impl FromStr for Claim {
         });
         let (path, comparison, value) = found
             .ok_or_else(|| format!("{text:?} compares nothing: a claim is connected == true"))?;
+        if comparison == Comparison::Says {
+            let value = Value::from(value);
+            let path = path.to_owned();
+            return Ok(Claim {
+                path,
+                comparison,
+                value,
+            });
+        }
         // What isn't JSON is a word.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         Ok(Claim {
@@ -179,8 +271,25 @@ impl Claim {
             Comparison::AtMost => order.is_some_and(|order| order.is_le()),
             Comparison::More => order == Some(Greater),
             Comparison::AtLeast => order.is_some_and(|order| order.is_ge()),
+            Comparison::Says => match (told(found), self.value.as_str()) {
+                (Some(told), Some(words)) => told.contains(words),
+                _ => false,
+            },
         }
     }
+}
+
+/// A text, or lines of text joined as one reads them: where lines break means nothing.
+pub(crate) fn told(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(lines) => {
+            let lines: Option<Vec<&str>> = lines.iter().map(Value::as_str).collect();
+            lines?.join(" ")
+        }
+        _ => return None,
+    };
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -213,8 +322,15 @@ mod tests {
             Ok(Directive::Value {
                 args: args("survey global"),
                 path: "shares/direct/share".to_owned(),
-                percent: true
+                unit: Unit::Percent
             })
+        );
+        assert_eq!(
+            read("exercise nat/keep-alive"),
+            Ok(Directive::Exercise(ExerciseName {
+                chapter: "nat".to_owned(),
+                name: "keep-alive".to_owned()
+            }))
         );
         assert_eq!(
             read("picture --ladder call --a open | Two hosts"),
@@ -230,7 +346,13 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_what_would() {
         for (text, part) in [
-            ("rum call", "run, value, holds and picture"),
+            (
+                "rum call",
+                "run, value, holds, picture, exercise, population and solution",
+            ),
+            ("value call --a open | connect_ms as days", "PATH as time"),
+            ("exercise keep-alive", "CHAPTER/NAME"),
+            ("solution nat/../secret", "CHAPTER/NAME"),
             ("value call --a open", "path of a value"),
             ("holds call | connected", "compares nothing"),
             ("run call | 2", "exit N"),
@@ -254,6 +376,10 @@ mod tests {
         assert!(!holds("packets/dropped > 3", Value::from(3)));
         assert!(holds("connect_ms <= 250", Value::from(250.0)));
         assert!(holds("connect_ms == 250", Value::from(250.0)));
+        let story = || serde_json::json!(["  12 ms  a's check gets", "         through."]);
+        assert!(holds("story says check gets through", story()));
+        assert!(!holds("story says is dropped", story()));
+        assert!(!holds("story says 12", Value::Null));
         // What can't be compared doesn't hold.
         assert!(!holds("connect_ms < 250", Value::Null));
         assert!(!holds("connect_ms >= 250", Value::from("soon")));

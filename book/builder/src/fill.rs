@@ -9,11 +9,15 @@ use mdbook_preprocessor::errors::{Error, Result};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use serde_json::Value;
 
-use crate::directive::{CLOSING, Directive, OPENING};
+use crate::directive::{CLOSING, Directive, OPENING, Unit, told};
+use crate::exercise::{Exercises, Part};
 use crate::run::Runs;
 
 /// Where generated pictures are put, below the book's sources: mdBook takes them along.
 const GENERATED: &str = "generated";
+
+/// Where exercises are, below the book's root.
+const EXERCISES: &str = "exercises";
 
 /// The preprocessor.
 pub(crate) struct Fill;
@@ -30,7 +34,9 @@ impl Preprocessor for Fill {
         }
         std::fs::create_dir_all(&pictures)?;
         let mut filler = Filler {
-            runs: Runs::default(),
+            // Commands are typed where the project is, and the book is a directory of it.
+            runs: Runs::made_in(context.root.join("..")),
+            exercises: Exercises::new(context.root.join(EXERCISES)),
             pictures: &pictures,
             written: HashSet::new(),
         };
@@ -47,6 +53,9 @@ impl Preprocessor for Fill {
                 }
             }
         });
+        for unused in filler.exercises.unused()? {
+            let _ = write!(failures, "\n{unused}");
+        }
         if failures.is_empty() {
             Ok(book)
         } else {
@@ -61,6 +70,7 @@ impl Preprocessor for Fill {
 
 struct Filler<'a> {
     runs: Runs,
+    exercises: Exercises,
     pictures: &'a Path,
     written: HashSet<String>,
 }
@@ -126,13 +136,9 @@ impl Filler<'_> {
                 };
                 Ok(format!("```console\n$ {}\n{shown}\n```", spelled(args)))
             }
-            Directive::Value {
-                args,
-                path,
-                percent,
-            } => spoken(&self.runs.value(args, path)?, *percent),
+            Directive::Value { args, path, unit } => spoken(&self.value(args, path)?, unit),
             Directive::Holds { args, claim } => {
-                let found = self.runs.value(args, &claim.path)?;
+                let found = self.value(args, &claim.path)?;
                 if claim.holds(&found) {
                     Ok(String::new())
                 } else {
@@ -140,6 +146,47 @@ impl Filler<'_> {
                 }
             }
             Directive::Picture { option, args, text } => self.picture(option, args, text, depth),
+            Directive::Exercise(name) => {
+                let (shown, args) = self.exercises.show(name, Part::Exercise)?;
+                match self.runs.run(&args)?.status {
+                    1 => Ok(format!("{shown}\n\n```console\n$ {}\n```", spelled(&args))),
+                    0 => Err("it passes as it stands, so there is nothing left to do".to_owned()),
+                    _ => Err(self.runs.run(&args)?.complained.clone()),
+                }
+            }
+            Directive::Population(name) => self.exercises.show_population(name),
+            Directive::Solution(name) => {
+                let (shown, args) = self.exercises.show(name, Part::Solution)?;
+                let ran = self.runs.run(&args)?;
+                match ran.status {
+                    0 => {
+                        let (command, printed) = (spelled(&args), &ran.printed);
+                        Ok(format!(
+                            "{shown}\n\n```console\n$ {command}\n{printed}\n```"
+                        ))
+                    }
+                    1 => Err(format!("it doesn't pass:\n{}", ran.printed)),
+                    _ => Err(ran.complained.clone()),
+                }
+            }
+        }
+    }
+
+    /// A value of what a command prints as JSON, or all the words of a picture: a command that
+    /// begins with an option draws one.
+    fn value(&mut self, args: &[String], path: &str) -> std::result::Result<Value, String> {
+        match args {
+            [option, args @ ..] if option.starts_with("--") => {
+                if path != "picture" {
+                    return Err(format!(
+                        "a drawing has no {path:?}; its words are \"picture\""
+                    ));
+                }
+                let file = self.draw(option, args)?;
+                let file = std::fs::read_to_string(self.pictures.join(file));
+                file.map(Value::from).map_err(|error| error.to_string())
+            }
+            _ => self.runs.value(args, path),
         }
     }
 
@@ -150,6 +197,16 @@ impl Filler<'_> {
         text: &str,
         depth: usize,
     ) -> std::result::Result<String, String> {
+        let name = self.draw(option, args)?;
+        let up = "../".repeat(depth);
+        let command = spelled(args);
+        Ok(format!(
+            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
+        ))
+    }
+
+    /// Draws a picture, if that wasn't done before, and says how its file is called.
+    fn draw(&mut self, option: &str, args: &[String]) -> std::result::Result<String, String> {
         let name = format!("{}.svg", file_name(option, args));
         let file = self.pictures.join(&name);
         if self.written.insert(name.clone()) {
@@ -160,11 +217,7 @@ impl Filler<'_> {
                 return Err(ran.complained.clone());
             }
         }
-        let up = "../".repeat(depth);
-        let command = spelled(args);
-        Ok(format!(
-            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
-        ))
+        Ok(name)
     }
 }
 
@@ -192,23 +245,42 @@ fn file_name(option: &str, args: &[String]) -> String {
 }
 
 /// A value as a sentence says it: whole numbers whole, others with one digit.
-fn spoken(value: &Value, percent: bool) -> std::result::Result<String, String> {
-    match value {
-        Value::Number(number) => {
+fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
+    match (unit, value) {
+        (Unit::Words { after, before }, value) => {
+            let told = told(value).ok_or_else(|| format!("{value} is no text"))?;
+            let rest = told.split_once(after.as_str()).map(|(_, rest)| rest);
+            let rest = rest.ok_or_else(|| format!("it doesn't say {after:?}"))?;
+            let words = rest.split_once(before.as_str()).map(|(words, _)| words);
+            let words = words.ok_or_else(|| format!("no {before:?} comes after {after:?}"))?;
+            Ok(words.trim().to_owned())
+        }
+        (unit, Value::Number(number)) => {
             let number = number.as_f64().unwrap_or_default();
-            Ok(match number {
-                number if percent => format!("{:.1} %", 100.0 * number),
-                number if number.fract() == 0.0 => format!("{number:.0}"),
-                number => format!("{number:.1}"),
+            Ok(match unit {
+                Unit::Percent => format!("{:.1} %", 100.0 * number),
+                // What is left of 0.14 × 100 behind the point is the machine's, not the share's.
+                Unit::OfHundred => format!("{} of 100", digits((1000.0 * number).round() / 10.0)),
+                Unit::Time if number < 1000.0 => format!("{} ms", digits(number)),
+                Unit::Time if number < 120_000.0 => format!("{} s", digits(number / 1000.0)),
+                Unit::Time => format!("{} min", digits(number / 60_000.0)),
+                Unit::AsItIs | Unit::Words { .. } => digits(number),
             })
         }
-        _ if percent => Err(format!("{value} is no share")),
-        Value::String(text) => Ok(text.clone()),
-        Value::Bool(truth) => Ok(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
+        (Unit::Percent | Unit::OfHundred | Unit::Time, value) => {
+            Err(format!("{value} is no number"))
+        }
+        (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
+        (Unit::AsItIs, Value::Bool(truth)) => Ok(if *truth { "yes" } else { "no" }.to_owned()),
+        (Unit::AsItIs, Value::Null | Value::Array(_) | Value::Object(_)) => {
             Err(format!("{value} is nothing that a sentence can say"))
         }
     }
+}
+
+fn digits(number: f64) -> String {
+    let text = format!("{number:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -217,18 +289,39 @@ mod tests {
 
     #[test]
     fn values_are_said_as_people_say_them() {
-        assert_eq!(spoken(&Value::from(250.0), false).unwrap(), "250");
-        assert_eq!(spoken(&Value::from(396.25), false).unwrap(), "396.2");
-        assert_eq!(spoken(&Value::from(0.177), true).unwrap(), "17.7 %");
-        assert_eq!(spoken(&Value::from("relayed"), false).unwrap(), "relayed");
-        assert!(spoken(&Value::Null, false).is_err());
-        assert!(spoken(&Value::from("relayed"), true).is_err());
+        let said = |value: Value, unit| spoken(&value, &unit);
+        let plain = |value| said(value, Unit::AsItIs).unwrap();
+        assert_eq!(plain(Value::from(250.0)), "250");
+        assert_eq!(plain(Value::from(553.01)), "553");
+        assert_eq!(plain(Value::from(396.25)), "396.2");
+        assert_eq!(plain(Value::from("relayed")), "relayed");
+        assert_eq!(plain(Value::from(true)), "yes");
+        assert_eq!(said(Value::from(0.177), Unit::Percent).unwrap(), "17.7 %");
+        let people = |share: f64| said(Value::from(share), Unit::OfHundred).unwrap();
+        assert_eq!(people(0.14), "14 of 100");
+        assert_eq!(people(0.0285), "2.9 of 100");
+        let time = |value: f64| said(Value::from(value), Unit::Time).unwrap();
+        assert_eq!(time(396.25), "396.2 ms");
+        assert_eq!(time(1500.0), "1.5 s");
+        assert_eq!(time(60_000.0), "60 s");
+        assert_eq!(time(300_000.0), "5 min");
+        let words = |after: &str| Unit::Words {
+            after: after.to_owned(),
+            before: "by this".to_owned(),
+        };
+        let story = || Value::from(vec!["data takes", "  42 ms by this detour"]);
+        assert_eq!(said(story(), words("data takes")).unwrap(), "42 ms");
+        assert!(said(story(), words("nobody")).is_err());
+        assert!(said(Value::Null, Unit::AsItIs).is_err());
+        assert!(said(Value::from("relayed"), Unit::Percent).is_err());
+        assert!(said(Value::from("relayed"), Unit::Time).is_err());
     }
 
     #[test]
     fn a_wrong_directive_is_told_with_its_line_and_an_escaped_one_is_left_alone() {
         let mut filler = Filler {
-            runs: Runs::default(),
+            runs: Runs::made_in(".".into()),
+            exercises: Exercises::new("exercises".into()),
             pictures: Path::new("."),
             written: HashSet::new(),
         };

@@ -5,6 +5,7 @@
 //! stopped being true fails the build.
 
 mod directive;
+mod exercise;
 mod fill;
 mod run;
 mod serve;

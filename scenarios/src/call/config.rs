@@ -9,7 +9,9 @@ use pinhole::nat::{FilterMemory, NatConfig};
 use pinhole::topology::Kind;
 use pinhole::{Budget, Time};
 
+use super::data::Side;
 use super::fault::{CallFault, RestartPolicy};
+use super::roles::Roles;
 use crate::ice::Stack;
 
 /// How clients reach a TURN server; the later, the longer the detour.
@@ -119,8 +121,68 @@ pub struct TurnTerms {
     pub expired: bool,
 }
 
+/// Who signals candidates as they are found, and who signals all of them at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Trickle {
+    /// Both trickle (RFC 8838).
+    #[default]
+    Full,
+    /// The caller's offer has all of its candidates, and the callee trickles: what a caller does
+    /// who doesn't know whether the callee can trickle (RFC 8838 §16).
+    Half,
+    /// Nobody trickles.
+    Off,
+}
+
+impl Trickle {
+    /// The name in commands and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Trickle::Full => "true",
+            Trickle::Half => "half",
+            Trickle::Off => "false",
+        }
+    }
+
+    /// Whether a side signals candidates as it finds them.
+    pub const fn is_done_by(self, side: Side) -> bool {
+        matches!((self, side), (Trickle::Full, _) | (Trickle::Half, Side::B))
+    }
+}
+
+impl From<bool> for Trickle {
+    fn from(trickles: bool) -> Self {
+        if trickles {
+            Trickle::Full
+        } else {
+            Trickle::Off
+        }
+    }
+}
+
+/// A text that says of no side whether it trickles.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("trickle is true, half or false, not {0:?}")]
+pub struct ParseTrickleError(String);
+
+impl FromStr for Trickle {
+    type Err = ParseTrickleError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Trickle::Full, Trickle::Half, Trickle::Off];
+        let found = all.into_iter().find(|trickle| trickle.name() == text);
+        found.ok_or_else(|| ParseTrickleError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Trickle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// Where the two endpoints stand to each other.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Neighbourhood {
     /// Each on a site of its own.
     #[default]
@@ -129,19 +191,50 @@ pub enum Neighbourhood {
     SameLan,
     /// Both behind A's edge, whose access point keeps its stations from reaching each other.
     IsolatedLan,
+    /// Each on a site of its own, and both sites behind one carrier of this kind, which stands
+    /// between them and the internet.
+    SharedCarrier(Kind),
+}
+
+impl Neighbourhood {
+    /// The name in results.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Neighbourhood::Apart => "apart",
+            Neighbourhood::SameLan => "same-lan",
+            Neighbourhood::IsolatedLan => "isolated-lan",
+            Neighbourhood::SharedCarrier(_) => "shared-carrier",
+        }
+    }
+
+    /// Whether both endpoints are on A's local network.
+    pub const fn is_one_lan(&self) -> bool {
+        matches!(self, Neighbourhood::SameLan | Neighbourhood::IsolatedLan)
+    }
+
+    /// What stands between both endpoints' sites and the internet.
+    pub const fn carrier(&self) -> Option<&Kind> {
+        match self {
+            Neighbourhood::SharedCarrier(kind) => Some(kind),
+            _ => None,
+        }
+    }
 }
 
 /// A call: who, from where, and how it is set up.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallConfig {
-    /// The kinds of network that A and B are on. B's counts only if they are apart.
+    /// The kinds of network that A and B are on. B's doesn't count on one local network.
     pub kinds: [Kind; 2],
     /// What the innermost NATs of A and B are told to do, where their kinds don't say it: mapping,
     /// filtering, filter memory and hairpinning stay as kind and call have them. `None` changes
-    /// nothing. B's counts only if they are apart.
+    /// nothing. B's doesn't count on one local network.
     pub nats: [Option<NatConfig>; 2],
     /// The ICE stacks of A and B.
     pub stacks: [Stack; 2],
+    /// The UDP ports that A and B send from at first, as phones with a fixed one do; `None` leaves it
+    /// to the host.
+    pub ports: [Option<u16>; 2],
     /// Whether A and B have an IPv6 address beside their IPv4 one.
     pub ipv6: [bool; 2],
     /// Whether A and B, where they have no IPv4 address, know how to do without: they write the
@@ -158,12 +251,14 @@ pub struct CallConfig {
     /// One way between any two edges, servers included.
     pub delay: Duration,
     /// The access links of A and B, their delay coming on top of `delay`; `None` adds nothing. B's
-    /// counts only if they are apart.
+    /// doesn't count on one local network.
     pub access: [Option<Link>; 2],
     /// What a signal takes from one endpoint to the other.
     pub signaling_delay: Duration,
-    /// Whether candidates are signaled as they are found, or all at once.
-    pub trickle: bool,
+    /// Who signals candidates as they are found.
+    pub trickle: Trickle,
+    /// Which side believes that it controls.
+    pub roles: Roles,
     /// Whether NATs hairpin.
     pub hairpinning: bool,
     /// Whose past the NATs' filters remember.
@@ -191,6 +286,7 @@ impl CallConfig {
             kinds: [a, b],
             nats: [None, None],
             stacks: [Stack::Is; 2],
+            ports: [None; 2],
             ipv6: [false; 2],
             synthesize: [false; 2],
             neighbourhood: Neighbourhood::Apart,
@@ -199,7 +295,8 @@ impl CallConfig {
             delay: Duration::from_millis(20),
             access: [None; 2],
             signaling_delay: Duration::from_millis(50),
-            trickle: true,
+            trickle: Trickle::default(),
+            roles: Roles::default(),
             hairpinning: false,
             filter_memory: FilterMemory::default(),
             roams_to: [None, None],
@@ -213,7 +310,9 @@ impl CallConfig {
 
     /// Whether both endpoints have an IPv6 address, and so a way that nothing translates.
     pub fn share_ipv6(&self) -> bool {
-        let has = |side: usize| self.ipv6[side] || self.kinds[side].is_behind_nat64();
+        let carrier = self.neighbourhood.carrier();
+        let only_ipv6 = carrier.is_some_and(Kind::is_behind_nat64);
+        let has = |side: usize| self.ipv6[side] || only_ipv6 || self.kinds[side].is_behind_nat64();
         has(0) && has(1)
     }
 }

@@ -158,8 +158,9 @@ pub(crate) enum Taken<'a> {
 }
 
 impl Gathering {
-    /// Binds a socket on each of the host's addresses and asks every server that it can reach.
-    pub(crate) fn begin(&mut self, now: Time, servers: &Servers, io: &mut Io<'_>) {
+    /// Binds a socket to this port, 0 for any, on each of the host's addresses and asks every server
+    /// that it can reach.
+    pub(crate) fn begin(&mut self, now: Time, servers: &Servers, port: u16, io: &mut Io<'_>) {
         let streams = |turn: &TurnAccess| turn.transport != TurnTransport::Udp;
         if servers.turn.iter().any(streams) {
             // What is late is of no use: media doesn't wait for company (RFC 896).
@@ -169,7 +170,7 @@ impl Gathering {
             });
         }
         let port = io
-            .bind(0)
+            .bind(port)
             .expect("an endpoint binds the first socket of its host");
         self.port = port;
         let addresses: Vec<_> = io.addresses().collect();

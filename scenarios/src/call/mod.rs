@@ -9,11 +9,15 @@ mod fault;
 pub(crate) mod gathering;
 mod outcome;
 mod peer;
+mod roles;
 mod scene;
 mod signaling;
 mod wire;
 
-pub use config::{CallConfig, Neighbourhood, ParseTurnError, TurnOffer, TurnTerms, TurnTransport};
+pub use config::{
+    CallConfig, Neighbourhood, ParseTrickleError, ParseTurnError, Trickle, TurnOffer, TurnTerms,
+    TurnTransport,
+};
 pub use data::{Data, Framing, Side};
 pub use fault::{CallFault, CallFaultError, RestartPolicy};
 pub(crate) use gathering::{Gathering, Taken};
@@ -22,6 +26,7 @@ pub use outcome::{
     CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,
 };
 pub use peer::{DEAFNESS, Milestone, Peer, PeerConfig};
+pub use roles::{Conflict, RoleConflict, Roles, UnknownRoles};
 pub use scene::Scene;
 pub use signaling::{Description, Signal};
 pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
@@ -140,6 +145,9 @@ impl Caller {
         } else {
             SharedWire::between(a, b)
         };
+        if config.roles != Roles::Caller {
+            wire.watch_roles();
+        }
         net.observe(wire.clone());
         let zone = serve(
             net,
@@ -163,9 +171,12 @@ impl Caller {
                 side,
                 stack: config.stacks[side.index()],
                 seed: Stream::new(config.seed, side.name()).next_u64(),
+                port: config.ports[side.index()],
                 servers: resolve(&resolver, synthesize, &config.turn),
                 synthesize,
-                trickle: config.trickle,
+                role: config.roles.of(side),
+                offers: config.roles.offers(side),
+                trickle: config.trickle.is_done_by(side),
                 signaling_delay: config.signaling_delay,
                 wire: wire.clone(),
                 lasting: is_lasting.then_some(config.restart),
@@ -380,7 +391,7 @@ struct Ended {
 
 /// Whether a path of a better class may exist than the one the call connected over.
 fn could_improve(config: &CallConfig, wire: &SharedWire) -> bool {
-    let untranslated = config.neighbourhood != Neighbourhood::Apart || config.share_ipv6();
+    let untranslated = config.neighbourhood.is_one_lan() || config.share_ipv6();
     wire.read(|wire| {
         wire.flows
             .iter()
@@ -419,6 +430,7 @@ fn outcome(
         connection,
         failed_at: ended.failed_at,
         course: ended.course,
+        role_conflict: wire.read(|wire| wire.roles),
         findings,
         packets: trace.counts(),
         drops: drops.collect(),

@@ -10,6 +10,7 @@ use pinhole::trace::{Counts, Digest};
 use super::config::TurnTransport;
 use super::data::{Framing, Side};
 use super::peer::Milestone;
+use super::roles::RoleConflict;
 use super::wire::{Flow, INTERRUPTION, Leg, Route, Wire};
 use crate::ice::{Candidate, CandidateType, Stack};
 
@@ -194,6 +195,8 @@ pub struct CallOutcome {
     pub failed_at: Option<Time>,
     /// How it went on, if it was a call with faults.
     pub course: Option<Course>,
+    /// What became of roles, in a call that began with other ones than it should have.
+    pub role_conflict: Option<RoleConflict>,
     /// Stacks that panicked.
     pub findings: Vec<Finding>,
     /// What became of the packets.

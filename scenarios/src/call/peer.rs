@@ -19,12 +19,20 @@ use crate::ice::{
 /// What an endpoint is told.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
-    /// Which of the two it is. A calls, and controls.
+    /// Which of the two it is. A calls, and is the one that restarts ICE.
     pub side: Side,
+    /// What it believes that it is when the call begins.
+    pub role: Role,
+    /// Whether it makes an offer when the call begins. If both do, each takes the other's for the
+    /// answer to its own.
+    pub offers: bool,
     /// Its ICE stack.
     pub stack: Stack,
     /// What the stack's randomness is drawn from.
     pub seed: u64,
+    /// The port that its first socket binds, if it is to be a certain one. After a restart it is
+    /// another: the first one is still in use.
+    pub port: Option<u16>,
     /// The servers to ask.
     pub servers: Servers,
     /// The prefix of its NAT64, if it has no IPv4 and makes up for that: it writes the other side's
@@ -105,7 +113,7 @@ pub struct Peer {
     /// Candidates to be signaled with the description.
     untold: Vec<SignaledCandidate>,
     described: bool,
-    /// The controlling side made an offer, or is about to, and has no answer yet.
+    /// It made an offer, or is about to, and has no answer yet.
     expects_answer: bool,
     /// A restart has become necessary before that answer.
     owes_restart: bool,
@@ -138,6 +146,9 @@ const CONSENT: Duration = Duration::from_secs(30);
 /// address-and-port-dependent mapping: it takes answers from anywhere, and the other side, which
 /// keeps to RFC 8445 §7.2.5.2.1, never selects anything.
 pub const DEAFNESS: Duration = Duration::from_secs(5);
+
+/// Leaves the port to the host.
+const ANY_PORT: u16 = 0;
 
 /// How an answer to a check begins (RFC 8489 §5).
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
@@ -220,14 +231,12 @@ impl Peer {
 
     fn begin(&mut self, now: Time, io: &mut Io<'_>) {
         self.note(now, Milestone::Began);
-        let role = match self.config.side {
-            Side::A => Role::Controlling,
-            Side::B => Role::Controlled,
-        };
-        let agent = self.config.stack.agent(now, role, self.config.seed);
+        let PeerConfig { role, seed, .. } = self.config;
+        let agent = self.config.stack.agent(now, role, seed);
         self.agent = Some(Guarded::new(agent));
-        self.expects_answer = self.config.side == Side::A;
-        self.gathering.begin(now, &self.config.servers, io);
+        self.expects_answer = self.config.offers;
+        let port = self.config.port.unwrap_or(ANY_PORT);
+        self.gathering.begin(now, &self.config.servers, port, io);
         self.take_candidates(now, io);
     }
 
@@ -260,9 +269,10 @@ impl Peer {
                 credentials,
                 candidates,
             };
-            let signal = match self.config.side {
-                Side::A => Signal::Offer(description),
-                Side::B => Signal::Answer(description),
+            let signal = if self.expects_answer {
+                Signal::Offer(description)
+            } else {
+                Signal::Answer(description)
             };
             post(&self.config, self.other, io, signal);
         }
@@ -270,6 +280,16 @@ impl Peer {
 
     fn hear(&mut self, now: Time, signal: &Signal, io: &mut Io<'_>) {
         match signal {
+            // Glare: it is as good as an answer.
+            Signal::Answer(description) | Signal::Offer(description) if self.expects_answer => {
+                self.expects_answer = false;
+                self.learn(now, description);
+                if std::mem::take(&mut self.owes_restart) {
+                    self.restart(now, io);
+                }
+            }
+            // Nobody asked.
+            Signal::Answer(_) => {}
             Signal::Offer(description) => {
                 self.asked = false;
                 if self.agent.is_none() {
@@ -278,13 +298,6 @@ impl Peer {
                     self.restart(now, io);
                 }
                 self.learn(now, description);
-            }
-            Signal::Answer(description) => {
-                self.expects_answer = false;
-                self.learn(now, description);
-                if std::mem::take(&mut self.owes_restart) {
-                    self.restart(now, io);
-                }
             }
             // Before the answer it belongs to the pairs of before the restart.
             Signal::Candidate(_) if self.expects_answer => {}
@@ -323,7 +336,8 @@ impl Peer {
         if let Some(older) = self.retired.replace(old) {
             older.close(io);
         }
-        self.gathering.begin(now, &self.config.servers, io);
+        self.gathering
+            .begin(now, &self.config.servers, ANY_PORT, io);
         self.take_candidates(now, io);
     }
 
@@ -620,7 +634,7 @@ impl Program for Peer {
         }
         match input {
             Input::Start => {
-                if self.config.side == Side::A {
+                if self.config.offers {
                     self.begin(now, io);
                 }
             }

@@ -18,8 +18,9 @@ use pinhole::trace::{Cause, Fate, Observer};
 use pinhole::{NodeId, Time};
 
 use super::config::TurnTransport;
-use super::data::{self, Data, Framing};
+use super::data::{self, Data, Framing, Side};
 use super::outcome::PathClass;
+use super::roles::RoleConflict;
 
 /// One datagram's stretch of a route: between two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +114,8 @@ pub const INTERRUPTION: Duration = Duration::from_millis(300);
 pub struct Wire {
     /// Data by sender: A's, B's.
     pub flows: [Flow; 2],
+    /// What it showed of roles, if that [was watched](SharedWire::watch_roles).
+    pub roles: Option<RoleConflict>,
     /// Data on its way: sent, and not ended yet.
     under_way: Vec<(PacketId, Data, Leg)>,
     /// Legs that ended at a relay: beginnings of routes.
@@ -183,7 +186,13 @@ impl Wire {
         flow.arrived(time, route, self.lasting);
     }
 
-    fn sent(&mut self, packet: &Packet) {
+    fn sent(&mut self, time: Time, packet: &Packet) {
+        if let (Some(roles), Transport::Udp) = (&mut self.roles, &packet.transport) {
+            let from = |side: &Side| self.hosts[side.index()] == Some(packet.origin);
+            if let Some(side) = Side::BOTH.into_iter().find(from) {
+                roles.sent(time, side, packet.payload.bytes());
+            }
+        }
         let Some((data, framing)) = carried(packet) else {
             return;
         };
@@ -270,6 +279,11 @@ impl SharedWire {
         wire
     }
 
+    /// Watches who claims to control, too.
+    pub fn watch_roles(&self) {
+        self.0.borrow_mut().roles = Some(RoleConflict::default());
+    }
+
     /// Reads it.
     pub fn read<R>(&self, read: impl FnOnce(&Wire) -> R) -> R {
         read(&self.0.borrow())
@@ -277,10 +291,10 @@ impl SharedWire {
 }
 
 impl Observer for SharedWire {
-    fn sent(&mut self, _: Time, packet: &Packet, cause: Cause) {
+    fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
         // A copy that a link made is the same data once more, and takes the same way.
         if cause == Cause::Sent {
-            self.0.borrow_mut().sent(packet);
+            self.0.borrow_mut().sent(time, packet);
         }
     }
 

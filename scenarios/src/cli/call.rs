@@ -9,7 +9,7 @@ use pinhole::topology::Kind;
 use super::options::CallOptions;
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
-use crate::call::{CallConfig, Caller, Neighbourhood};
+use crate::call::{CallConfig, Caller, Neighbourhood, Roles};
 use crate::explain::explain;
 use crate::report::{self, Format};
 
@@ -27,6 +27,13 @@ pub(super) struct CallArgs {
     /// Both endpoints are behind A's edge, but can't reach each other on the local network
     #[arg(long)]
     lan_isolated: bool,
+    /// Both endpoints' edges are behind one carrier of this kind, and not on the internet
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["same_lan", "lan_isolated"])]
+    shared_carrier: Option<Kind>,
+    /// Who believes that it controls: caller, both-controlling, both-controlled, or glare (both make
+    /// an offer at once)
+    #[arg(long, default_value = "caller", value_name = "ROLES")]
+    roles: Roles,
     #[command(flatten)]
     options: CallOptions,
     /// Writes every packet, at every interface it passed, to a pcapng file for Wireshark
@@ -88,13 +95,14 @@ pub(super) fn run(args: &CallArgs, everywhere: Everywhere) -> Result<Done, Failu
 }
 
 fn config(args: &CallArgs, seed: u64) -> Result<CallConfig, Failure> {
-    let neighbourhood = match (args.lan_isolated, args.same_lan) {
-        (true, _) => Neighbourhood::IsolatedLan,
-        (false, true) => Neighbourhood::SameLan,
-        (false, false) => Neighbourhood::Apart,
+    let neighbourhood = match (args.lan_isolated, args.same_lan, &args.shared_carrier) {
+        (true, ..) => Neighbourhood::IsolatedLan,
+        (_, true, _) => Neighbourhood::SameLan,
+        (_, _, Some(carrier)) => Neighbourhood::SharedCarrier(carrier.clone()),
+        _ => Neighbourhood::Apart,
     };
     let b = args.b.clone().unwrap_or_else(|| args.a.clone());
-    if neighbourhood != Neighbourhood::Apart && b != args.a {
+    if neighbourhood.is_one_lan() && b != args.a {
         let message = format!(
             "on one local network both endpoints are behind A's edge, {}; leave --b out instead of \
              asking for {b}",
@@ -102,13 +110,19 @@ fn config(args: &CallArgs, seed: u64) -> Result<CallConfig, Failure> {
         );
         return Err(message.into());
     }
-    if neighbourhood != Neighbourhood::Apart && args.options.names_one_side_ipv6() {
+    if neighbourhood.is_one_lan() && args.options.names_one_side_ipv6() {
         let message = "on one local network both endpoints have IPv6 or neither; use --ipv6";
         return Err(message.into());
+    }
+    if let Some(carrier) = neighbourhood.carrier() {
+        for home in [&args.a, &b] {
+            home.behind(carrier).map_err(|error| error.to_string())?;
+        }
     }
     let config = args.options.config([args.a.clone(), b], seed);
     Ok(CallConfig {
         neighbourhood,
+        roles: args.roles,
         ..config
     })
 }

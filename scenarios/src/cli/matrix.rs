@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
 use super::options::CallOptions;
 use super::output::stdout;
-use super::{Done, Everywhere, Failure};
+use super::{Done, Everywhere, Failure, progress};
 use crate::matrix::{self, MatrixConfig, pair_count};
 use crate::report;
 
@@ -76,10 +76,7 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let style = "{bar:40} {pos} of {len} calls, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
+        bar.set_style(progress::calls());
         Progress {
             bar,
             begun: Instant::now(),

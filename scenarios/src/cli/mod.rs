@@ -3,11 +3,13 @@
 mod call;
 mod compare;
 mod conference;
+mod congestion;
 mod matrix;
 mod meeting;
 mod nat;
 mod options;
 mod output;
+mod progress;
 mod report;
 mod run;
 mod survey;
@@ -61,6 +63,8 @@ enum Command {
     Conference(Box<conference::ConferenceArgs>),
     /// Mesh, SFU, cascade and MCU side by side over a range of sizes, and where the lines cross
     Compare(Box<compare::CompareArgs>),
+    /// Congestion control in the test cases of RFC 8867: rates, queues, and which cases are met
+    Congestion(congestion::CongestionArgs),
     /// The tour: matrix, surveys, the record and three calls, as one web page and on the terminal
     Report(report::ReportArgs),
     /// Scenario files: calls, what goes wrong during them, and what must come of them
@@ -101,6 +105,7 @@ pub fn main_with(args: impl IntoIterator<Item = String>) -> ExitCode {
         Command::Survey(args) => survey::run(&args, cli.everywhere),
         Command::Conference(args) => conference::run(&args, cli.everywhere),
         Command::Compare(args) => compare::run(&args, cli.everywhere),
+        Command::Congestion(args) => congestion::run(&args, cli.everywhere),
         Command::Report(args) => report::run(&args, cli.everywhere),
         Command::Run(args) => run::run(&args, cli.everywhere),
         Command::Test(args) => test::run(&args, cli.everywhere),

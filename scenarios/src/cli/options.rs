@@ -7,7 +7,7 @@ use pinhole::Time;
 use pinhole::nat::FilterMemory;
 use pinhole::topology::Kind;
 
-use crate::call::{CallConfig, TurnOffer};
+use crate::call::{CallConfig, Trickle, TurnOffer};
 use crate::ice::Stack;
 
 #[derive(Args, Clone)]
@@ -42,9 +42,9 @@ pub(super) struct CallOptions {
     /// What a signal takes from one endpoint to the other, in milliseconds
     #[arg(long, default_value = "50", value_name = "MS", value_parser = milliseconds)]
     signaling_delay_ms: Duration,
-    /// Whether candidates are signaled as they are found, or all at once
-    #[arg(long, default_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
-    trickle: bool,
+    /// Who signals candidates as they are found: both (true), only the callee (half), nobody (false)
+    #[arg(long, default_value = "true", value_name = "WHO")]
+    trickle: Trickle,
     /// NATs send packets from inside to their own external addresses back in
     #[arg(long)]
     hairpin: bool,

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
 use super::output::{stdout, write_file};
 use super::survey::interruption;
-use super::{Done, Everywhere, Failure};
+use super::{Done, Everywhere, Failure, progress};
 use crate::call::CallConfig;
 use crate::conference::compare::compare;
 use crate::matrix::{self, MatrixConfig, pair_count};
@@ -20,7 +20,8 @@ use crate::survey::{self, Collected, Population, Shard, SurveyConfig, against, p
 
 #[derive(Args)]
 pub(super) struct ReportArgs {
-    /// The directory that the page, index.html, is written to; it is made if it isn't there
+    /// The directory that the page, index.html, and the drawing of all at a glance, tour.svg, are
+    /// written to; it is made if it isn't there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How many calls of each population are made
@@ -32,14 +33,15 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Failure> {
-    let path = prepare(&args.out)?;
+    let [path, card] = prepare(&args.out)?;
     let interrupted = interruption()?;
     let progress = progress(args.calls);
     let tour = make(args, everywhere.seed, &interrupted, &progress)?;
     progress.finish_and_clear();
     write_file(&path, |file| file.write_all(tour.page().as_bytes()))?;
+    write_file(&card, |file| file.write_all(tour.card().as_bytes()))?;
     let mut out = stdout();
-    report::tour(&mut out, everywhere.format, &tour, &path)?;
+    report::tour(&mut out, everywhere.format, &tour, &[&path, &card])?;
     out.flush()?;
     Ok(if tour.complete {
         Done::Well
@@ -48,22 +50,25 @@ pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Fai
     })
 }
 
-/// Where the page goes. Whether it can be written is found out before a minute is spent on it.
-fn prepare(directory: &Path) -> Result<PathBuf, Failure> {
+/// Where the page and the drawing go. Whether they can be written is found out before a minute is
+/// spent on them.
+fn prepare(directory: &Path) -> Result<[PathBuf; 2], Failure> {
     let shown = directory.display();
     if directory.exists() && !directory.is_dir() {
         return Err(format!("--out {shown} is a file; it has to be a directory").into());
     }
     fs::create_dir_all(directory)
         .map_err(|error| format!("--out {shown} can't be made: {error}"))?;
-    let path = directory.join("index.html");
-    // What stands there stays until there is something to put in its place.
-    let mut open = OpenOptions::new();
-    open.create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
-    Ok(path)
+    let paths = ["index.html", "tour.svg"].map(|name| directory.join(name));
+    for path in &paths {
+        // What stands there stays until there is something to put in its place.
+        let mut open = OpenOptions::new();
+        open.create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| format!("{} can't be written: {error}", path.display()))?;
+    }
+    Ok(paths)
 }
 
 fn make(
@@ -148,9 +153,6 @@ fn progress(calls: u64) -> ProgressBar {
     } else {
         ProgressBar::hidden()
     };
-    let style = "{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    bar.set_style(progress::calls());
     bar
 }

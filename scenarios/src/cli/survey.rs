@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pinhole::Time;
 use pinhole::nat::FilterMemory;
 
 use super::options::{filter_memory, milliseconds};
 use super::output::{stdout, write_file};
-use super::{Done, Everywhere, Failure};
-use crate::call::TurnOffer;
+use super::{Done, Everywhere, Failure, progress};
+use crate::call::{Trickle, TurnOffer};
 use crate::file::FileError;
 use crate::report;
 use crate::survey::fit::{self, Claim, Range};
@@ -62,6 +62,9 @@ struct MakeArgs {
     /// Makes only one part of the calls, such as 2/4, to be put together by `survey merge`
     #[arg(long, default_value_t = Shard::WHOLE, hide_default_value = true, value_name = "I/N")]
     shard: Shard,
+    /// Draws the shares of path classes, with their intervals
+    #[arg(long, value_name = "FILE.svg")]
+    shares: Option<PathBuf>,
     #[command(flatten)]
     jobs: JobsArg,
 }
@@ -87,9 +90,10 @@ struct PopulationOptions {
     /// What a signal takes from one endpoint to the other, in milliseconds [default: 50]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     signaling_delay_ms: Option<Duration>,
-    /// Whether candidates are signaled as they are found, or all at once [default: true]
-    #[arg(long, value_name = "BOOL")]
-    trickle: Option<bool>,
+    /// Who signals candidates as they are found: both (true), only the callee (half), nobody (false)
+    /// [default: true]
+    #[arg(long, value_name = "WHO")]
+    trickle: Option<Trickle>,
     /// NATs send packets from inside to their own external addresses back in
     #[arg(long)]
     hairpin: bool,
@@ -246,6 +250,10 @@ fn make(args: &MakeArgs, everywhere: Everywhere) -> Result<Done, Failure> {
         kept.transpose().map(drop).map_err(Failure::from)
     })?;
     progress.finish();
+    if let Some(path) = &args.shares {
+        let drawing = report::bars(&survey);
+        write_file(path, |file| file.write_all(drawing.as_bytes()))?;
+    }
     let mut out = stdout();
     report::survey(&mut out, everywhere.format, &survey)?;
     out.flush()?;
@@ -388,10 +396,7 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let style = "{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
+        bar.set_style(progress::calls());
         // Hidden until it is due, and its rate is of this run's calls only.
         let target = bar.clone();
         target.set_draw_target(indicatif::ProgressDrawTarget::hidden());

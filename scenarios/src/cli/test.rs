@@ -34,5 +34,5 @@ pub(super) fn run(args: &TestArgs, everywhere: Everywhere) -> Result<Done, Failu
         .into());
     }
     files.sort();
-    run_all(&files, args.jobs, everywhere)
+    run_all(&files, args.jobs, false, everywhere)
 }

@@ -9,7 +9,7 @@ use super::journey::{Journey, What};
 use super::message::Method;
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
-use crate::call::{Peer, Side};
+use crate::call::{Peer, Roles, Side};
 
 /// More kinds of drops than these are told in one sentence.
 const MOST_GROUPS: usize = 4;
@@ -48,12 +48,44 @@ pub(super) fn chapter(evidence: &Evidence<'_>, terms: &mut Terms) -> Chapter {
     for journey in through {
         sentences.push(got_through(evidence, terms, journey));
     }
+    sentences.extend(role_conflict(evidence));
     sentences.sort_by_key(|sentence| sentence.time);
     sentences.extend(the_rest(evidence, &rest));
     Chapter {
         title: "Checks: STUN requests from each side to each candidate of the other",
         sentences,
     }
+}
+
+/// Both sides, or neither, believed that they control.
+fn role_conflict(evidence: &Evidence<'_>) -> Option<Sentence> {
+    let conflict = evidence.call.outcome.role_conflict?;
+    let began = conflict.began?;
+    let mut text = match evidence.call.config.roles {
+        Roles::BothControlled => "Both sides' checks say that they are controlled",
+        _ => "Both sides' checks say that they control",
+    }
+    .to_owned();
+    text += ": a role conflict, which their random tie-breakers decide.";
+    text += &match conflict.controlling() {
+        Some(side) => {
+            let (winner, loser) = (side.name(), side.other().name());
+            format!(" {winner} has the higher one and controls; {loser} gives way")
+        }
+        None => " It is never settled".to_owned(),
+    };
+    text += &match conflict.refusals {
+        0 => ".".to_owned(),
+        1 => ", and 1 check is refused with 487 (Role Conflict).".to_owned(),
+        many => format!(", and {many} checks are refused with 487 (Role Conflict)."),
+    };
+    let checks = evidence
+        .journeys
+        .iter()
+        .filter(|journey| journey.is_check());
+    let proof = checks.filter(|journey| journey.began(evidence) == began);
+    let packets: Vec<PacketId> = proof.flat_map(|journey| journey.packets.clone()).collect();
+    Some(Sentence::at(began, text, packets))
 }
 
 /// What is left, in one sentence.

@@ -15,11 +15,14 @@ use crate::call::{
 /// The story in one line.
 pub(super) fn title(call: &Call<'_>) -> String {
     let [a, b] = &call.config.kinds;
-    let who = match call.config.neighbourhood {
+    let who = match &call.config.neighbourhood {
         Neighbourhood::Apart => format!("a ({a}) calls b ({b})"),
         Neighbourhood::SameLan => format!("a calls b, both on one network ({a})"),
         Neighbourhood::IsolatedLan => {
             format!("a calls b, both on one network ({a}) that keeps its hosts apart")
+        }
+        Neighbourhood::SharedCarrier(carrier) => {
+            format!("a ({a}) calls b ({b}), both behind one carrier ({carrier})")
         }
     };
     match &call.outcome.connection {

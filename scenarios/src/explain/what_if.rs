@@ -240,6 +240,8 @@ impl Change {
                 config.hairpinning = true;
                 Some(())
             }
+            // Neighbours behind one carrier stay in their own homes.
+            Change::Join(_) if !config.neighbourhood.is_one_lan() => None,
             Change::Join(_) => {
                 config.neighbourhood = Neighbourhood::SameLan;
                 Some(())
@@ -268,7 +270,11 @@ fn change_edge(
         let mut gateways = edges[side.index()].iter();
         Some((side, gateways.position(|node| *node == gateway)?))
     })?;
-    let kind = &mut config.kinds[side.index()];
+    let own = evidence.call.scene.own_edges(side).len();
+    let (kind, place) = match &mut config.neighbourhood {
+        Neighbourhood::SharedCarrier(kind) if place >= own => (kind, place - own),
+        _ => (&mut config.kinds[side.index()], place),
+    };
     let place = kind.edge_of(place);
     *kind = kind.with_edge(place, change(kind.edges()[place])?);
     Some(())

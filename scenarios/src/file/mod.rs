@@ -69,6 +69,20 @@ impl FileError {
         }
     }
 
+    /// The same place, and something else that is wrong there.
+    #[must_use]
+    pub fn saying(&self, message: impl Into<String>) -> Self {
+        FileError {
+            message: message.into(),
+            ..self.clone()
+        }
+    }
+
+    /// What is wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The line that is meant, counted from 1, if it is about one.
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.line)

@@ -243,6 +243,15 @@ impl IceAgent for Rtc {
                     })
                 }
                 Event::ConnectionStateChange(state) => self.state_changed(state),
+                // `start` would set it back otherwise, now and after a restart.
+                Event::RoleChange(controlling) => {
+                    self.role = if controlling {
+                        Role::Controlling
+                    } else {
+                        Role::Controlled
+                    };
+                    None
+                }
                 _ => None,
             };
             if event.is_some() {

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use pinhole::Time;
+
 use super::json::CallRow;
 use super::style::{BOLD, DIM, look};
 use super::{Format, print_json};
@@ -37,12 +39,25 @@ pub fn call(
     }
 }
 
+/// `466 ms`, `30.97 s`: in the unit that people would choose.
+fn readable(time: Time) -> String {
+    let (number, unit) = match time.as_millis_f64() {
+        millis if millis < 10_000.0 => (format!("{millis:.1}"), "ms"),
+        millis => (format!("{:.2}", millis / 1000.0), "s"),
+    };
+    let number = number.trim_end_matches('0').trim_end_matches('.');
+    format!("{number} {unit}")
+}
+
 fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io::Result<()> {
     let [a, b] = &config.kinds;
-    let place = match config.neighbourhood {
+    let place = match &config.neighbourhood {
         Neighbourhood::Apart => format!("{a} calls {b}"),
         Neighbourhood::SameLan => format!("two hosts on one network behind {a}"),
         Neighbourhood::IsolatedLan => format!("two isolated hosts on one network behind {a}"),
+        Neighbourhood::SharedCarrier(carrier) => {
+            format!("{a} calls {b}, both behind one {carrier}")
+        }
     };
     writeln!(out, "{BOLD}{place}{BOLD:#}")?;
     let [stack_a, stack_b] = config.stacks;
@@ -57,7 +72,7 @@ fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io:
     let line = |out: &mut dyn Write, name: &str, value: &str| writeln!(out, "{name:<12}{value}");
     match &outcome.connection {
         Some(connection) => {
-            let after = connection.at.as_millis_f64();
+            let after = readable(connection.at);
             let over = connection
                 .relay_transport
                 .map(|transport| format!(" over {}", transport.name()))
@@ -65,7 +80,7 @@ fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io:
             let word = class.word;
             writeln!(
                 out,
-                "{:<12}{block} {word} {block:#}{over} after {after:.1} ms",
+                "{:<12}{block} {word} {block:#}{over} after {after}",
                 "connected"
             )?;
             for side in Side::BOTH {
@@ -77,11 +92,8 @@ fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io:
         }
         None => {
             let when = match outcome.failed_at {
-                Some(at) => format!("both stacks gave up by {:.1} ms", at.as_millis_f64()),
-                None => format!(
-                    "no data both ways by {:.1} ms",
-                    config.until.as_millis_f64()
-                ),
+                Some(at) => format!("both stacks gave up by {}", readable(at)),
+                None => format!("no data both ways by {}", readable(config.until)),
             };
             writeln!(
                 out,
@@ -119,4 +131,18 @@ fn table(out: &mut dyn Write, config: &CallConfig, outcome: &CallOutcome) -> io:
         )?;
     }
     line(out, "digest", &outcome.digest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_the_unit_that_people_would_choose() {
+        let said = |millis| readable(Time::from_millis(millis));
+        assert_eq!(said(0), "0 ms");
+        assert_eq!(said(460), "460 ms");
+        assert_eq!(said(30_972), "30.97 s");
+        assert_eq!(said(45_000), "45 s");
+    }
 }

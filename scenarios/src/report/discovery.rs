@@ -6,6 +6,7 @@ use pinhole::topology::Kind;
 use pinhole::{Filtering, Mapping};
 use serde::Serialize;
 
+use super::span::span;
 use super::style::{BOLD, DIM};
 use super::{Format, print_json};
 use crate::discover::{Device, Discovery, Hairpin, LIFETIME_SEARCH, Lifetime, Step};
@@ -118,9 +119,9 @@ fn verdicts(out: &mut dyn Write, device: &Device) -> io::Result<()> {
     };
     let lifetime = match device.lifetime {
         Lifetime::Expires(after) => {
-            format!("{} s without a packet from inside", after.as_secs_f64())
+            format!("{} without a packet from inside", span(after))
         }
-        Lifetime::Outlives(waited) => format!("longer than the {} s tried", waited.as_secs_f64()),
+        Lifetime::Outlives(waited) => format!("longer than the {} tried", span(waited)),
     };
     writeln!(out, "mapping      {mapping}")?;
     writeln!(out, "filtering    {filtering}")?;

@@ -1,8 +1,10 @@
 //! Results as JSON and CSV. Field names are a contract: adding is free, renaming breaks somebody.
 
+use pinhole::trace::Counts;
 use serde::Serialize;
 
-use crate::call::{CallConfig, CallOutcome, Side};
+use super::course::{CourseRow, RoleConflictRow};
+use crate::call::{CallConfig, CallOutcome, Dropped, Side};
 use crate::matrix::Matrix;
 
 /// A call, as the `call` command prints it and as matrices hold it.
@@ -12,8 +14,16 @@ pub(super) struct CallRow {
     seed: Option<u64>,
     a: String,
     b: String,
+    /// Where the two stand to each other, and the carrier that they share, if they do.
+    neighbourhood: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carrier: Option<String>,
     stack_a: &'static str,
     stack_b: &'static str,
+    ipv6_a: bool,
+    ipv6_b: bool,
+    synthesize_a: bool,
+    synthesize_b: bool,
     turn: Vec<&'static str>,
     connected: bool,
     path_class: &'static str,
@@ -31,13 +41,19 @@ pub(super) struct CallRow {
     drops: Vec<DropRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<FindingRow>,
+    /// Of a call with faults: how it went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    course: Option<CourseRow>,
+    /// Of a call that began with other roles than it should have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_conflict: Option<RoleConflictRow>,
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
-struct Packets {
+pub(super) struct Packets {
     sent: u64,
     delivered: u64,
     dropped: u64,
@@ -46,7 +62,7 @@ struct Packets {
 }
 
 #[derive(Serialize)]
-struct DropRow {
+pub(super) struct DropRow {
     reason: &'static str,
     node: String,
     count: u64,
@@ -59,6 +75,28 @@ struct FindingRow {
     panic: String,
 }
 
+impl Packets {
+    pub(super) fn of(counts: &Counts) -> Self {
+        Packets {
+            sent: counts.sent,
+            delivered: counts.delivered,
+            dropped: counts.dropped,
+            in_flight: counts.in_flight,
+            duplicated: counts.duplicated,
+        }
+    }
+}
+
+impl DropRow {
+    pub(super) fn of(drop: &Dropped) -> Self {
+        DropRow {
+            reason: drop.reason,
+            node: drop.place.clone(),
+            count: drop.count,
+        }
+    }
+}
+
 impl CallRow {
     pub(super) fn new(config: &CallConfig, outcome: &CallOutcome) -> Self {
         let connection = outcome.connection;
@@ -67,13 +105,18 @@ impl CallRow {
             let transport = connection?.relay_transports[side.index()]?;
             Some(transport.name())
         };
-        let counts = outcome.packets;
         CallRow {
             seed: None,
             a: config.kinds[0].to_string(),
             b: config.kinds[1].to_string(),
+            neighbourhood: config.neighbourhood.name(),
+            carrier: config.neighbourhood.carrier().map(ToString::to_string),
             stack_a: config.stacks[0].name(),
             stack_b: config.stacks[1].name(),
+            ipv6_a: config.ipv6[0],
+            ipv6_b: config.ipv6[1],
+            synthesize_a: config.synthesize[0],
+            synthesize_b: config.synthesize[1],
             turn: turn_names(config),
             connected: outcome.is_connected(),
             path_class: outcome.path_class().map_or("none", |class| class.name()),
@@ -88,22 +131,8 @@ impl CallRow {
             a_remote: types(Side::A).map(|types| types.remote.token()),
             b_local: types(Side::B).map(|types| types.local.token()),
             b_remote: types(Side::B).map(|types| types.remote.token()),
-            packets: Packets {
-                sent: counts.sent,
-                delivered: counts.delivered,
-                dropped: counts.dropped,
-                in_flight: counts.in_flight,
-                duplicated: counts.duplicated,
-            },
-            drops: outcome
-                .drops
-                .iter()
-                .map(|drop| DropRow {
-                    reason: drop.reason,
-                    node: drop.place.clone(),
-                    count: drop.count,
-                })
-                .collect(),
+            packets: Packets::of(&outcome.packets),
+            drops: outcome.drops.iter().map(DropRow::of).collect(),
             findings: outcome
                 .findings
                 .iter()
@@ -113,6 +142,8 @@ impl CallRow {
                     panic: finding.panic.clone(),
                 })
                 .collect(),
+            course: outcome.course.as_ref().map(CourseRow::new),
+            role_conflict: outcome.role_conflict.as_ref().map(RoleConflictRow::new),
             digest: outcome.digest.to_string(),
             story: None,
         }

@@ -9,6 +9,8 @@ use pinhole::nat::{
 };
 use serde_json::{Value, json};
 
+use super::span::span;
+
 /// A NAT's parameters: all of them, in the order in which they are explained.
 pub(super) fn nat(config: &NatConfig) -> Vec<(&'static str, Value)> {
     // Taken apart field by field: a new one can't be forgotten here.
@@ -223,7 +225,7 @@ fn milliseconds(span: Duration) -> Value {
     json!(span.as_millis() as u64)
 }
 
-/// A parameter for people: `udp 180 s`, `port parity no`.
+/// A parameter for people: `udp 3 min`, `port parity no`.
 pub(super) fn words(name: &str, value: &Value) -> String {
     let label = name.strip_suffix("_ms").unwrap_or(name).replace('_', " ");
     let value = match value {
@@ -231,7 +233,7 @@ pub(super) fn words(name: &str, value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Number(number) if name.ends_with("_ms") => {
-            format!("{} s", number.as_f64().unwrap_or_default() / 1000.0)
+            span(Duration::from_millis(number.as_u64().unwrap_or_default()))
         }
         Value::Array(values) if values.is_empty() => "none".to_owned(),
         Value::Array(values) => {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::check::wrap;
+use super::span::span;
 use super::style::{BOLD, DIM};
 use super::{Format, parameters, print_json};
 
@@ -384,8 +385,8 @@ fn looks_like(seen: Seen) -> String {
     } else {
         "other ports"
     };
-    let lifetime = lifetime.as_secs();
-    format!("{mapping}/{filtering}, {hairpins}, {ports}, mappings live {lifetime} s")
+    let lifetime = span(lifetime);
+    format!("{mapping}/{filtering}, {hairpins}, {ports}, mappings live {lifetime}")
 }
 
 fn field(out: &mut dyn Write, label: &str, words: &str) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::json::CallRow;
-use super::story::story;
+use super::json::{CallRow, DropRow, Packets};
+use super::story::{story, wrapped};
 use super::style::{BOLD, DIM};
 use super::{Format, meeting, print_json};
 use crate::scenario::{Meeting, Met, Ran, Result, Scenario};
@@ -55,6 +55,9 @@ struct Row {
     expectations: Vec<ExpectationRow>,
     /// Why the call was stopped, if it was.
     stopped: Option<String>,
+    /// What was measured until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_stopped: Option<Measured>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<CallRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,10 +65,18 @@ struct Row {
 }
 
 #[derive(Serialize)]
+struct Measured {
+    packets: Packets,
+    drops: Vec<DropRow>,
+}
+
+#[derive(Serialize)]
 struct ExpectationRow {
     description: String,
     passed: bool,
     unmet: Vec<String>,
+    /// The lines of the file on which these are.
+    lines: Vec<Option<usize>>,
 }
 
 /// Prints what came of scenarios, in their order.
@@ -115,7 +126,8 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[Ended]) -> io::Resu
                 };
                 for judged in &ran.judged {
                     let passed = judged.holds().to_string();
-                    let unmet = judged.unmet.join("; ");
+                    let unmet: Vec<&str> = judged.unmet.iter().map(|it| &*it.what).collect();
+                    let unmet = unmet.join("; ");
                     csv.write_record([&scenario.name, &judged.description, &passed, &unmet])?;
                 }
             }
@@ -127,6 +139,8 @@ pub fn scenarios(out: &mut dyn Write, format: Format, all: &[Ended]) -> io::Resu
 /// What failed in a scenario, and what happened, as lines of text without colours.
 pub fn scenario_failure(scenario: &Scenario, ran: &Ran) -> String {
     let mut out = Vec::new();
+    let about = format!("{}: {}\n\n", scenario.name, scenario.description);
+    out.extend(about.into_bytes());
     failure(&mut out, scenario, ran).expect("memory takes any text");
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -136,20 +150,32 @@ fn table(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> 
     let (name, about) = (&scenario.name, &scenario.description);
     writeln!(out, "{word} {BOLD}{name}{BOLD:#}  {DIM}{about}{DIM:#}")?;
     if ran.holds() {
-        return Ok(());
+        return match &ran.story {
+            Some(told) => {
+                writeln!(out)?;
+                for line in story(told, STORY_WIDTH) {
+                    writeln!(out, "{line}")?;
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        };
     }
     writeln!(out)?;
     failure(out, scenario, ran)
 }
 
 fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()> {
-    writeln!(out, "{}: {}\n", scenario.name, scenario.description)?;
     for judged in &ran.judged {
         for unmet in &judged.unmet {
-            writeln!(out, "  {unmet}")?;
+            writeln!(out, "{}", unmet.place)?;
         }
         if !judged.holds() {
-            writeln!(out, "    because: {}\n", judged.description)?;
+            let why = format!("The file says why it must be so: {}", judged.description);
+            for line in wrapped(&why, STORY_WIDTH) {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out)?;
         }
     }
     if let Result::Stopped(stopped) = &ran.result {
@@ -168,7 +194,11 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
         }
     }
     if let Some(told) = &ran.story {
-        writeln!(out, "What happened\n")?;
+        let seed = scenario.call.seed;
+        writeln!(
+            out,
+            "What happened (seed {seed}; times are since the start)\n"
+        )?;
         for line in story(told, STORY_WIDTH) {
             writeln!(out, "{line}")?;
         }
@@ -178,17 +208,24 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
 }
 
 fn row(scenario: &Scenario, ran: &Ran) -> Row {
-    let (call, stopped) = match &ran.result {
+    let (call, stopped, until_stopped) = match &ran.result {
         Result::Ended(outcome) => {
             let row = CallRow::new(&scenario.call, outcome).with_seed(scenario.call.seed);
-            (Some(row), None)
+            (Some(row), None, None)
         }
-        Result::Stopped(stopped) => (None, Some(stopped.why.clone())),
+        Result::Stopped(stopped) => {
+            let measured = Measured {
+                packets: Packets::of(&stopped.packets),
+                drops: stopped.drops.iter().map(DropRow::of).collect(),
+            };
+            (None, Some(stopped.why.clone()), Some(measured))
+        }
     };
     let expectations = ran.judged.iter().map(|judged| ExpectationRow {
         description: judged.description.clone(),
         passed: judged.holds(),
-        unmet: judged.unmet.clone(),
+        unmet: judged.unmet.iter().map(|it| it.what.clone()).collect(),
+        lines: judged.unmet.iter().map(|it| it.place.line()).collect(),
     });
     Row {
         name: scenario.name.clone(),
@@ -196,6 +233,7 @@ fn row(scenario: &Scenario, ran: &Ran) -> Row {
         passed: ran.holds(),
         expectations: expectations.collect(),
         stopped,
+        until_stopped,
         call,
         story: ran.story.as_ref().map(|told| story(told, STORY_WIDTH)),
     }

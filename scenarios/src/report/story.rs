@@ -38,6 +38,13 @@ fn column(time: Time) -> String {
     format!("{} ms", millis.strip_suffix(".0").unwrap_or(&millis))
 }
 
+/// A text in lines of at most `width` columns.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    wrap(&mut lines, "", "", text, width);
+    lines
+}
+
 fn wrap(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usize) {
     let mut line = first.to_owned();
     let mut is_empty = true;

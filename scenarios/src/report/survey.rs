@@ -1,10 +1,12 @@
 //! Surveys: shares with their intervals, times, what TURN costs; fits; and the record.
 
 mod against;
+mod bars;
 mod document;
 mod fit;
 
 pub use against::against;
+pub use bars::bars;
 pub use fit::{FitAsked, fit};
 
 use std::io::{self, Write};

@@ -7,7 +7,9 @@ use pinhole::{Time, Topology};
 
 use super::fields::{CLASSES, EXPECT, TYPES, names};
 use super::read::{choose, description, milliseconds};
-use crate::call::{CallConfig, CallOutcome, Interruption, PathClass, Side, TurnTransport, Wire};
+use crate::call::{
+    CallConfig, CallOutcome, Conflict, Dropped, Interruption, PathClass, Side, TurnTransport, Wire,
+};
 use crate::file::{self, Field, FileError};
 
 /// What must come of a call, and why.
@@ -15,8 +17,8 @@ use crate::file::{self, Field, FileError};
 pub struct Expectation {
     /// Why it must be so.
     pub description: String,
-    /// What must be, all of it.
-    checks: Vec<Check>,
+    /// What must be, all of it, and where it is written.
+    checks: Vec<(Check, FileError)>,
 }
 
 /// An expectation held against a call.
@@ -24,8 +26,25 @@ pub struct Expectation {
 pub struct Judged {
     /// Why it must be so.
     pub description: String,
-    /// What isn't as it must be, each with what is; empty if all is.
-    pub unmet: Vec<String>,
+    /// What isn't as it must be; empty if all is.
+    pub unmet: Vec<Unmet>,
+}
+
+/// Something that isn't as it must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unmet {
+    /// What must be, and what is.
+    pub what: String,
+    /// The same with file, line and field.
+    pub place: FileError,
+}
+
+impl Unmet {
+    fn new(what: String, place: &FileError) -> Self {
+        // What it says until now is the field's name.
+        let place = place.saying(format!("{}{what}", place.message()));
+        Unmet { what, place }
+    }
 }
 
 /// One thing that must be so.
@@ -46,6 +65,7 @@ enum Check {
     InterruptionBelow(Duration),
     InterruptionAbove(Duration),
     ReconnectsWithin(Duration),
+    RoleConflict(Conflict),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,11 +81,20 @@ struct Drops {
     place: Option<String>,
 }
 
-/// Reads an expectation. `lasts` says whether the call has faults.
+/// What a call tells of beside its connection.
+#[derive(Clone, Copy)]
+pub(super) struct Tells {
+    /// How it went on: it has faults.
+    pub(super) course: bool,
+    /// What became of roles: it begins with other ones than it should.
+    pub(super) roles: bool,
+}
+
+/// Reads an expectation of a call that tells so much.
 pub(super) fn read(
     field: &Field<'_>,
     topology: &Topology,
-    lasts: bool,
+    tells: Tells,
 ) -> Result<Expectation, FileError> {
     let table = field.table(&names(EXPECT))?;
     let why = "description = \"Both NATs filter, but each has sent to the other first\"";
@@ -83,13 +112,18 @@ pub(super) fn read(
                 | "interruption_above_ms"
                 | "reconnects_within_ms"
         );
-        if of_the_course && !lasts {
+        if of_the_course && !tells.course {
             return Err(field.error("only a call with a [[fault]] goes on long enough for this"));
         }
-        if lasts && *name == "gives_up_within_ms" {
+        if *name == "role_conflict" && !tells.roles {
+            return Err(field.error(
+                "only a call with roles can have one; for example: roles = \"both-controlling\"",
+            ));
+        }
+        if tells.course && *name == "gives_up_within_ms" {
             return Err(field.error("a call with a [[fault]] goes on to its end"));
         }
-        checks.push(check(name, &field, topology)?);
+        checks.push((check(name, &field, topology)?, field.error("")));
     }
     if checks.is_empty() {
         return Err(
@@ -135,6 +169,10 @@ fn check(name: &str, field: &Field<'_>, topology: &Topology) -> Result<Check, Fi
         "interruption_below_ms" => Check::InterruptionBelow(duration()?),
         "interruption_above_ms" => Check::InterruptionAbove(duration()?),
         "reconnects_within_ms" => Check::ReconnectsWithin(duration()?),
+        "role_conflict" => {
+            let all = Conflict::ALL.map(|conflict| (conflict.name(), conflict));
+            Check::RoleConflict(choose(field, &all)?)
+        }
         other => unreachable!("{other} is in the table of fields, and nobody reads it"),
     })
 }
@@ -186,7 +224,10 @@ impl Expectation {
     /// Holds it against what came of a call.
     pub(super) fn judge(&self, call: &CallConfig, outcome: &CallOutcome, wire: &Wire) -> Judged {
         let checks = self.checks.iter();
-        let unmet = checks.filter_map(|check| check.unmet(call, outcome, wire).err());
+        let unmet = checks.filter_map(|(check, place)| {
+            let what = check.unmet(call, outcome, wire).err()?;
+            Some(Unmet::new(what, place))
+        });
         Judged {
             description: self.description.clone(),
             unmet: unmet.collect(),
@@ -197,7 +238,11 @@ impl Expectation {
     pub(super) fn untold(&self, why: &str) -> Judged {
         Judged {
             description: self.description.clone(),
-            unmet: vec![why.to_owned()],
+            unmet: self
+                .checks
+                .iter()
+                .map(|(_, place)| Unmet::new(why.to_owned(), place))
+                .collect(),
         }
     }
 }
@@ -283,14 +328,18 @@ impl Check {
             Check::NeverDrops(drops) => hold(
                 drops.count(outcome) == 0,
                 format!("no drop: {drops}"),
-                all_drops(outcome),
+                list_of_drops(outcome.drops.iter().filter(|drop| drops.covers(drop))),
             ),
             Check::NeverPath(never) => {
-                let mut past = wire.flows.iter().flat_map(|flow| &flow.classes);
-                let taken =
-                    past.any(|(_, class)| class == never) || outcome.path_class() == Some(*never);
+                let past = wire.flows.iter().flat_map(|flow| &flow.classes);
+                let since = past.filter(|(_, class)| class == never).map(|(at, _)| *at);
+                let in_the_end = connection.filter(|is| is.path_class == *never);
+                let since = since.chain(in_the_end.map(|is| is.at)).min();
                 let right = format!("that no data ever takes a {} path", never.name());
-                hold(!taken, right, "that some did".to_owned())
+                let found = since.map_or_else(String::new, |at| {
+                    format!("that some did, at {:.0} ms", at.as_millis_f64())
+                });
+                hold(since.is_none(), right, found)
             }
             Check::Before(right) => {
                 let is = course.and_then(|course| course.before);
@@ -315,6 +364,18 @@ impl Check {
                 let right = format!("an interruption longer than {}", millis(*least));
                 hold(all.iter().any(long), right, interruptions(all, outcome))
             }
+            Check::RoleConflict(right) => {
+                let is = outcome.role_conflict.unwrap_or_default();
+                let found = match is.stands() {
+                    Conflict::None => "none".to_owned(),
+                    other => format!("a {} one ({} checks refused)", other.name(), is.refusals),
+                };
+                let word = match right {
+                    Conflict::None => "no role conflict".to_owned(),
+                    other => format!("a {} role conflict", other.name()),
+                };
+                hold(is.stands() == *right, word, found)
+            }
             Check::ReconnectsWithin(most) => {
                 let all = course.map_or(&[][..], |course| &course.interruptions);
                 let first = call.faults.iter().map(|(at, _)| *at).min();
@@ -334,10 +395,13 @@ impl Check {
 
 impl Drops {
     fn count(&self, outcome: &CallOutcome) -> u64 {
-        let here = |place: &str| self.place.as_ref().is_none_or(|own| own == place);
-        let drops = outcome.drops.iter();
-        let mine = drops.filter(|drop| drop.reason == self.reason && here(&drop.place));
+        let mine = outcome.drops.iter().filter(|drop| self.covers(drop));
         mine.map(|drop| drop.count).sum()
+    }
+
+    fn covers(&self, drop: &Dropped) -> bool {
+        let here = |own: &String| *own == drop.place;
+        drop.reason == self.reason && self.place.as_ref().is_none_or(here)
     }
 }
 
@@ -369,8 +433,13 @@ fn all_drops(outcome: &CallOutcome) -> String {
     if outcome.drops.is_empty() {
         return "no drop at all".to_owned();
     }
-    let drops = outcome.drops.iter();
-    let each = drops.map(|drop| format!("{} × {} at {}", drop.count, drop.reason, drop.place));
+    list_of_drops(&outcome.drops)
+}
+
+fn list_of_drops<'d>(drops: impl IntoIterator<Item = &'d Dropped>) -> String {
+    let each = drops
+        .into_iter()
+        .map(|drop| format!("{} × {} at {}", drop.count, drop.reason, drop.place));
     each.collect::<Vec<_>>().join(", ")
 }
 

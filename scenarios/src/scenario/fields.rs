@@ -24,6 +24,8 @@ pub(super) enum Shape {
     Stack,
     Access,
     Turn,
+    /// A flag, or "half".
+    Trickle,
     /// One path class, or a list of several.
     Classes,
     /// Two texts.
@@ -85,6 +87,11 @@ pub(super) const ENDPOINT: &[FieldDoc] = &[
         Text,
     ),
     ("stack", "The ICE stack [is]", Stack),
+    (
+        "port",
+        "The UDP port that it sends from at first [the host's choice]",
+        Number(1.0),
+    ),
     ("ipv6", "Whether it has IPv6 beside IPv4 [false]", Flag),
     (
         "synthesize",
@@ -125,6 +132,11 @@ pub(super) const CALL: &[FieldDoc] = &[
         Flag,
     ),
     (
+        "shared_carrier",
+        "The kind of carrier that both endpoints' networks are behind [none: each is on the internet]",
+        Text,
+    ),
+    (
         "turn",
         "The transports that the TURN server offers; [] for no TURN [all]",
         Turn,
@@ -151,8 +163,13 @@ pub(super) const CALL: &[FieldDoc] = &[
     ),
     (
         "trickle",
-        "Whether candidates are signaled as they are found [true]",
-        Flag,
+        "Who signals candidates as they are found: both, nobody, or with \"half\" only B [true]",
+        Trickle,
+    ),
+    (
+        "roles",
+        "Who believes that it controls; with glare both make an offer at once [caller]",
+        Choice(&["caller", "both-controlling", "both-controlled", "glare"]),
     ),
     (
         "hairpin",
@@ -272,6 +289,11 @@ pub(super) const EXPECT: &[FieldDoc] = &[
     ("a_remote", "B's candidate that A sends to", Choice(TYPES)),
     ("b_local", "The candidate that B sends from", Choice(TYPES)),
     ("b_remote", "A's candidate that B sends to", Choice(TYPES)),
+    (
+        "role_conflict",
+        "What becomes of it if both sides, or neither, believe that they control",
+        Choice(&["none", "settled", "lasting"]),
+    ),
     (
         "drops",
         "A reason for which packets must be dropped, and where: \"filtered_by_nat at a.nat\"",
@@ -498,6 +520,7 @@ impl Shape {
                 let names = TurnTransport::ALL.map(TurnTransport::name);
                 json!({"type": "array", "items": {"enum": names}})
             }
+            Trickle => json!({"enum": [true, false, "half"]}),
             Classes => json!({"anyOf": [
                 {"enum": CLASSES},
                 {"type": "array", "items": {"enum": CLASSES}, "minItems": 1},

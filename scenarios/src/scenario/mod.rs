@@ -40,7 +40,7 @@ mod run;
 mod tests;
 
 pub use conference::{Demand, Meeting, MeetingError, Met, Verdict};
-pub use expect::{Expectation, Judged};
+pub use expect::{Expectation, Judged, Unmet};
 pub use fields::schema;
 pub use run::{Ran, Result, Stopped};
 

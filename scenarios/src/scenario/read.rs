@@ -10,7 +10,7 @@ use pinhole::topology::Kind;
 
 use super::fields::{CALL, ENDPOINT, RESTART, ROOT, names};
 use super::{Scenario, expect, fault, nat};
-use crate::call::{self, CallConfig, Neighbourhood, RestartPolicy};
+use crate::call::{self, CallConfig, Neighbourhood, RestartPolicy, Roles};
 use crate::file::{self, Document, Field, FileError, Table};
 use crate::survey;
 
@@ -47,7 +47,7 @@ impl Scenario {
         if let Some(field) = root.get("call") {
             settings(&field, &mut call)?;
         }
-        let apart = call.neighbourhood == Neighbourhood::Apart;
+        let apart = !call.neighbourhood.is_one_lan();
         match &b {
             Some(b) if apart => call.kinds[1] = kind(b)?,
             Some(b) => {
@@ -64,6 +64,14 @@ impl Scenario {
                 return Err(root.error(format!("b is missing; for example: {example}")));
             }
             None => {}
+        }
+        if let Some(carrier) = call.neighbourhood.carrier() {
+            let homes = [Some(&a), b.as_ref()].into_iter().flatten();
+            for (home, kind) in homes.zip(&call.kinds) {
+                if let (Some(field), Err(error)) = (home.get("network"), kind.behind(carrier)) {
+                    return Err(field.error(format!("behind the shared carrier: {error}")));
+                }
+            }
         }
         endpoint(&a, 0, &mut call)?;
         if let Some(b) = &b {
@@ -86,11 +94,14 @@ impl Scenario {
             }
         }
         let field = root.require("expect", "[[expect]] with path_class = \"reflexive\"")?;
-        let lasts = !call.faults.is_empty();
+        let tells = expect::Tells {
+            course: !call.faults.is_empty(),
+            roles: call.roles != Roles::Caller,
+        };
         let expectations: Vec<_> = field
             .list()?
             .iter()
-            .map(|entry| expect::read(entry, net.topology(), lasts))
+            .map(|entry| expect::read(entry, net.topology(), tells))
             .collect::<Result<_, FileError>>()?;
         if expectations.is_empty() {
             return Err(
@@ -123,6 +134,9 @@ pub(super) fn description(field: &Field<'_>) -> Result<String, FileError> {
 fn endpoint(table: &Table<'_>, side: usize, call: &mut CallConfig) -> Result<(), FileError> {
     if let Some(field) = table.get("stack") {
         call.stacks[side] = field.parse()?;
+    }
+    if let Some(field) = table.get("port") {
+        call.ports[side] = Some(whole(&field, 1, u16::MAX.into())? as u16);
     }
     if let Some(field) = table.get("ipv6") {
         call.ipv6[side] = field.flag()?;
@@ -166,6 +180,14 @@ fn settings(field: &Field<'_>, call: &mut CallConfig) -> Result<(), FileError> {
         (false, true) => Neighbourhood::SameLan,
         (false, false) => Neighbourhood::Apart,
     };
+    if let Some(field) = table.get("shared_carrier") {
+        if call.neighbourhood.is_one_lan() {
+            let message = "both are on one local network, which has no second way out; leave \
+                           same_lan and lan_isolated out for two homes behind one carrier";
+            return Err(field.error(message));
+        }
+        call.neighbourhood = Neighbourhood::SharedCarrier(field.parse()?);
+    }
     call.hairpinning = flag("hairpin")?;
     call.turn_terms.expired = flag("turn_credentials_expired")?;
     if let Some(field) = table.get("turn") {
@@ -184,7 +206,11 @@ fn settings(field: &Field<'_>, call: &mut CallConfig) -> Result<(), FileError> {
         call.until = Time::ZERO + milliseconds(&field)?;
     }
     if let Some(field) = table.get("trickle") {
-        call.trickle = field.flag()?;
+        call.trickle = survey::trickle(&field)?;
+    }
+    if let Some(field) = table.get("roles") {
+        let all = Roles::ALL.map(|roles| (roles.name(), roles));
+        call.roles = choose(&field, &all)?;
     }
     if let Some(field) = table.get("filter_memory") {
         call.filter_memory = choose(

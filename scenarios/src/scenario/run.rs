@@ -13,7 +13,8 @@ pub struct Ran {
     pub judged: Vec<Judged>,
     /// How the call ended.
     pub result: Result,
-    /// What happened, if an expectation doesn't hold and the call came to an end.
+    /// What happened, if it was asked for or an expectation doesn't hold, and the call came to an
+    /// end.
     pub story: Option<Story>,
 }
 
@@ -52,6 +53,19 @@ impl Scenario {
     ///
     /// The network or a fault makes no sense. A scenario that was read from a file has been asked.
     pub fn run(&self) -> std::result::Result<Ran, CallError> {
+        self.run_and(false)
+    }
+
+    /// The same, with its story whether it fails or not.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Scenario::run`].
+    pub fn run_telling(&self) -> std::result::Result<Ran, CallError> {
+        self.run_and(true)
+    }
+
+    fn run_and(&self, tell: bool) -> std::result::Result<Ran, CallError> {
         let mut caller = Caller::new();
         let call = match caller.call(&self.call) {
             Ok(call) => call,
@@ -61,7 +75,7 @@ impl Scenario {
         let judged = self.judge(&call);
         let outcome = call.outcome.clone();
         let holds = judged.iter().all(Judged::holds);
-        let story = if holds {
+        let story = if holds && !tell {
             None
         } else {
             let mut caller = Caller::recording();

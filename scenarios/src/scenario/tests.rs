@@ -27,7 +27,10 @@ fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
             "[call]\ndealy_ms = 3",
             &["s.toml, line 8", "did you mean \"delay_ms\"?"][..],
         ),
-        ("[call]\ntrickle = \"no\"", &["line 8", "true or false"]),
+        (
+            "[call]\ntrickle = \"no\"",
+            &["line 8", "true, false or \"half\""],
+        ),
         (
             "[call]\nturn = [\"udp\", \"tpc\"]",
             &["line 8", "did you mean \"tcp\"?"],
@@ -35,7 +38,28 @@ fn what_makes_no_sense_is_refused_with_its_line_and_what_would_be_right() {
         ("[call]\nuntil_ms = 1e12", &["line 8", "from 0 to 3600000"]),
         ("[call]\npackets = 0", &["line 8", "whole number from 1"]),
         ("[call]\nsame_lan = true", &["line 6", "said of A only"]),
+        (
+            "[call]\nsame_lan = true\nshared_carrier = \"nat:eim/eif\"",
+            &["line 9", "leave same_lan and lan_isolated out"],
+        ),
+        (
+            "[call]\nshared_carrier = \"nat64\"",
+            &["line 4", "behind the shared carrier", "put a clat between"],
+        ),
+        (
+            "[call]\nshared_carrier = \"carrier-grate\"",
+            &["line 8", "no kind of network", "carrier-grade"],
+        ),
+        (
+            "[call]\nroles = \"both-controling\"",
+            &["line 8", "did you mean \"both-controlling\"?"],
+        ),
+        (
+            "[[expect]]\ndescription = \"x\"\nrole_conflict = \"settled\"",
+            &["line 9", "roles = \"both-controlling\""],
+        ),
         ("stack = \"ice\"", &["line 7", "rtc-ice"]),
+        ("port = 0", &["line 7", "whole number from 1 to 65535"]),
         ("loss = 5", &["line 7", "5 % is 0.05"]),
         ("access = \"fiber\"", &["line 7", "did you mean \"fibre\"?"]),
         (
@@ -100,8 +124,8 @@ fn an_expectation_that_does_not_hold_is_told_with_its_reason_and_the_story() {
     assert!(!ran.holds());
     let told = crate::report::scenario_failure(&scenario, &ran);
     for part in [
-        "expected path class direct, found reflexive",
-        "because: Holes are punched",
+        "s.toml, line 9: expect 1, path_class: expected path class direct, found reflexive",
+        "why it must be so: Holes are punched",
         "opened a pinhole in b.nat",
     ] {
         assert!(told.contains(part), "{told}");

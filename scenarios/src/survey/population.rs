@@ -42,7 +42,7 @@ use pinhole::{Budget, Mapping, Time};
 use super::presets;
 use super::stacks::StackMix;
 use super::weighted::Weighted;
-use crate::call::{CallConfig, TurnOffer, TurnTransport};
+use crate::call::{CallConfig, Trickle, TurnOffer, TurnTransport};
 use crate::file::{self, Document, Field, FileError, Table};
 use crate::ice::Stack;
 
@@ -235,7 +235,11 @@ impl Population {
         writeln!(out, "\n[call]")?;
         writeln!(out, "delay_ms = {}", millis(call.delay))?;
         writeln!(out, "signaling_delay_ms = {}", millis(call.signaling_delay))?;
-        writeln!(out, "trickle = {}", call.trickle)?;
+        let trickle = match call.trickle {
+            Trickle::Half => quoted(call.trickle.name()),
+            _ => call.trickle.to_string(),
+        };
+        writeln!(out, "trickle = {trickle}")?;
         writeln!(out, "hairpin = {}", call.hairpinning)?;
         let memory = match call.filter_memory {
             FilterMemory::InternalEndpoint => "endpoint",
@@ -443,6 +447,17 @@ fn stack_mix(field: &Field<'_>) -> Result<StackMix, FileError> {
 /// An hour: more than any call waits.
 const MOST_MILLISECONDS: f64 = 3_600_000.0;
 
+/// `true`, `false` or `"half"`.
+pub(crate) fn trickle(field: &Field<'_>) -> Result<Trickle, FileError> {
+    if field.is_text() && field.text()? == Trickle::Half.name() {
+        return Ok(Trickle::Half);
+    }
+    match field.flag() {
+        Ok(trickles) => Ok(trickles.into()),
+        Err(_) => Err(field.error("this is true, false or \"half\"")),
+    }
+}
+
 fn settings(field: &Field<'_>, call: &mut CallConfig) -> Result<(), FileError> {
     let table = field.table(&[
         "delay_ms",
@@ -474,7 +489,7 @@ fn settings(field: &Field<'_>, call: &mut CallConfig) -> Result<(), FileError> {
         call.until = Time::ZERO + until;
     }
     if let Some(field) = table.get("trickle") {
-        call.trickle = field.flag()?;
+        call.trickle = trickle(&field)?;
     }
     if let Some(field) = table.get("hairpin") {
         call.hairpinning = field.flag()?;
@@ -544,7 +559,8 @@ mod tests {
         assert_eq!(population.stacks[1], StackMix::only(Stack::Rtc));
         assert_eq!(population.call.delay, Duration::from_micros(12_500));
         assert_eq!(population.call.budget.packets, 700);
-        assert!(population.call.hairpinning && !population.call.trickle);
+        assert!(population.call.hairpinning);
+        assert_eq!(population.call.trickle, Trickle::Off);
         let written = population.to_toml();
         let again = Population::parse("written", &written).unwrap();
         assert_eq!(again, population, "{written}");

@@ -28,6 +28,8 @@ pub struct Figure {
     pub source: String,
     /// What explains a difference.
     pub why: Option<String>,
+    /// What must be said whether there is a difference or not.
+    pub note: Option<String>,
 }
 
 /// A share that can be published and surveyed.
@@ -204,6 +206,7 @@ fn figure(entry: &Field<'_>) -> Result<Figure, FileError> {
         "population",
         "source",
         "why",
+        "note",
     ])?;
     let text = |name: &str| -> Result<String, FileError> {
         Ok(table.require(name, "a text")?.text()?.to_owned())
@@ -239,6 +242,10 @@ fn figure(entry: &Field<'_>) -> Result<Figure, FileError> {
         why: table
             .get("why")
             .map(|why| why.text().map(str::to_owned))
+            .transpose()?,
+        note: table
+            .get("note")
+            .map(|note| note.text().map(str::to_owned))
             .transpose()?,
     })
 }

@@ -142,7 +142,7 @@ impl IceTransport {
         let agent = (self.config.stack).agent(now, self.config.role, self.config.seed);
         self.agent = Some(Guarded::new(agent));
         self.expects_answer = self.controls();
-        self.gathering.begin(now, &self.config.servers, io);
+        self.gathering.begin(now, &self.config.servers, 0, io);
         self.pump(now, io);
     }
 
@@ -393,7 +393,7 @@ impl IceTransport {
         if let Some(older) = self.retired.replace(old) {
             older.close(io);
         }
-        self.gathering.begin(now, &self.config.servers, io);
+        self.gathering.begin(now, &self.config.servers, 0, io);
     }
 
     fn learn(&mut self, now: Time, description: &Description) {

@@ -83,6 +83,15 @@ impl Kind {
         Kind::sound(edges)
     }
 
+    /// This kind with the edges of another one outside of its own: a home behind a carrier.
+    ///
+    /// # Errors
+    ///
+    /// The two don't go together.
+    pub fn behind(&self, carrier: &Kind) -> Result<Kind, ParseKindError> {
+        format!("{self}>{carrier}").parse()
+    }
+
     /// Which of the edges a site's gateway is made for, both counted from the inside: a preset may
     /// have several.
     ///

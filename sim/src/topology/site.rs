@@ -152,13 +152,49 @@ impl Topology {
         options: &SiteOptions,
         plan: &mut AddressPlan,
     ) -> Site {
+        self.site_in(name, core, &mut Space::Public, edges, options, plan)
+    }
+
+    /// The same, on the inside of another site's innermost gateway instead of a core: a home that
+    /// shares a carrier's NAT with others. What the carrier's NAT lends its subscribers is up to the
+    /// carrier: its [`home`](SiteOptions::home) is their block.
+    ///
+    /// # Panics
+    ///
+    /// There is no gateway.
+    pub fn site_behind(
+        &mut self,
+        name: &str,
+        carrier: &mut Site,
+        edges: &[EdgePlan],
+        options: &SiteOptions,
+        plan: &mut AddressPlan,
+    ) -> Site {
+        let outer = carrier.edges[0];
+        let mut site = self.site_in(name, outer, &mut carrier.inside, edges, options, plan);
+        site.prefix64 = site.prefix64.or(carrier.prefix64);
+        site
+    }
+
+    /// The same, on the inside of `outer`, where IPv4 addresses come from `around`.
+    fn site_in(
+        &mut self,
+        name: &str,
+        outer: NodeId,
+        around: &mut Space,
+        edges: &[EdgePlan],
+        options: &SiteOptions,
+        plan: &mut AddressPlan,
+    ) -> Site {
         let is_ipv6_only = |edge: &EdgePlan| matches!(edge.inside, Inside::Ipv6Only);
-        let ipv6 = options.ipv6 || edges.iter().any(is_ipv6_only);
+        let behind_nat64 = matches!(around, Space::Ipv6Only);
+        let ipv6 = options.ipv6 || behind_nat64 || edges.iter().any(is_ipv6_only);
         let block_v6 = ipv6.then(|| plan.site_v6());
         let mut prefix64 = None;
         // From the outside in: what an edge's outer side lives in is known when its turn comes.
-        let mut outer = core;
-        let mut space = Space::Public;
+        let mut outer = outer;
+        // The space between two of the edges; the outermost one's addresses are from `around`.
+        let mut between: Option<Space> = None;
         let mut nodes = Vec::with_capacity(edges.len());
         let mut access = None;
         for (place, edge) in edges.iter().enumerate().rev() {
@@ -170,12 +206,13 @@ impl Topology {
             };
             let mut addresses: Vec<Address> = Vec::with_capacity(edge.addresses);
             for _ in 0..edge.addresses {
-                addresses.extend(self.take(&mut space, plan));
+                let space = between.as_mut().unwrap_or(around);
+                addresses.extend(self.take(space, plan));
             }
             let mut clat = None;
             if let Inside::Ipv6Only = edge.inside {
                 prefix64 = Some(Prefix64::well_known());
-                space = Space::Ipv6Only;
+                between = Some(Space::Ipv6Only);
             }
             if let Inside::Clat = edge.inside {
                 let source = Prefix::new(plan.site_v6().base(), 96);
@@ -201,7 +238,7 @@ impl Topology {
                     None => plan.home(),
                 };
                 self.subnet(node, block);
-                space = Space::Block(block, 0);
+                between = Some(Space::Block(block, 0));
             }
             for device in &edge.devices {
                 self.install(node, device.clone());
@@ -225,11 +262,11 @@ impl Topology {
             }
             let uplink = self.connect(node, outer, link, &addresses);
             if let Some(source) = clat {
-                space = Space::Clat {
+                between = Some(Space::Clat {
                     source,
                     uplink,
                     taken: 0,
-                };
+                });
             }
             access.get_or_insert(uplink);
             outer = node;
@@ -244,7 +281,7 @@ impl Topology {
             access: access.expect("a site has at least one gateway"),
             edges: nodes,
             lan: options.lan,
-            inside: space,
+            inside: between.unwrap_or_else(|| around.lend()),
             block_v6,
             hosts: 0,
             prefix64,
@@ -368,6 +405,23 @@ enum Space {
     },
     /// Nobody has an IPv4 address.
     Ipv6Only,
+}
+
+impl Space {
+    /// How many addresses a site behind another that translates nothing has room for.
+    const LENT: u64 = 16;
+
+    /// A part of it for a site that translates nothing: nobody else takes from there.
+    fn lend(&mut self) -> Space {
+        let lent = self.clone();
+        match self {
+            Space::Block(_, taken) => *taken += Space::LENT,
+            // There is no more.
+            Space::Clat { taken, .. } => *taken += 1,
+            Space::Public | Space::Ipv6Only => {}
+        }
+        lent
+    }
 }
 
 /// What hosts behind a CLAT have (RFC 7335): room for six.

@@ -106,6 +106,8 @@ pub(super) struct Leg {
     pub(super) end: usize,
     pub(super) peer: Option<ProgramId>,
     pub(super) connected: bool,
+    /// Whether its packets go over a TURN server.
+    pub(super) over_relay: bool,
     /// What it may have to send at the most, in kbit/s, where that must be controlled.
     pub(super) to_control: Option<f64>,
     pub(super) control: Option<Control>,
@@ -133,6 +135,7 @@ impl Leg {
             end,
             peer: None,
             connected: false,
+            over_relay: false,
             to_control,
             control: None,
             sequence: 0,
@@ -185,8 +188,9 @@ impl Leg {
     pub(super) fn poll_timeout(&self, now: Time) -> Option<Time> {
         let control = self.control.as_ref();
         let times = [
-            self.recorder.poll_timeout(),
-            self.asks_at,
+            // Nothing can be told or asked before there is a way back; it is told then.
+            self.recorder.poll_timeout().filter(|_| self.connected),
+            self.asks_at.filter(|_| self.connected),
             control.and_then(|it| it.controller.poll_timeout()),
             control.and_then(|it| it.pacer.poll_timeout(now)),
         ];

@@ -12,7 +12,6 @@ use crate::conference::plan::{Plan, SourceId, SourceKind};
 
 /// A track that is made here.
 pub(super) struct Producer {
-    pub(super) source: SourceId,
     pub(super) track: u32,
     pub(super) kind: SourceKind,
     name: String,
@@ -38,7 +37,6 @@ impl Producer {
     pub(super) fn new(plan: &Plan, connection: usize, track: usize, source: SourceId) -> Self {
         let it = plan.source(source);
         Producer {
-            source,
             track: track as u32,
             kind: it.kind,
             name: format!("{connection}/{}/{track}", plan.name(it.owner)),

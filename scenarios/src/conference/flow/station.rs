@@ -1,5 +1,6 @@
 //! The program of a participant or a server: its legs, what it makes, what it forwards.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub(super) struct Station {
     transports: Transports,
     /// What is made here: leg and producer.
     producers: Vec<(usize, Producer)>,
+    /// The service's TURN servers.
+    turn: Rc<[IpAddr]>,
     alarms: Alarms,
     report_at: Time,
     look_at: Option<Time>,
@@ -74,8 +77,6 @@ pub(super) struct Station {
     /// Scratch.
     packet: Vec<u8>,
     again: Vec<u16>,
-    /// Whether any transport went over a relay of this side's.
-    pub(super) relayed: Vec<bool>,
 }
 
 impl Station {
@@ -83,6 +84,7 @@ impl Station {
         plan: &Rc<Plan>,
         place: Place,
         servers: &Servers,
+        turn: &Rc<[IpAddr]>,
         capacity: &Capacity,
         meter: Meter,
     ) -> Self {
@@ -125,11 +127,11 @@ impl Station {
         Station {
             work,
             meter,
-            relayed: vec![false; legs.len()],
             legs,
             leg_of,
             transports,
             producers,
+            turn: Rc::clone(turn),
             alarms: Alarms::default(),
             report_at: Time::ZERO + Duration::from_micros(phase),
             look_at: None,
@@ -146,10 +148,10 @@ impl Station {
         self.legs[self.leg_of[connection] as usize].peer = Some(peer);
     }
 
-    /// Its connections, and whether each went over a relay of its own.
+    /// Its connections, and whether each goes over a TURN server, or did when it was lost.
     pub(super) fn connections(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
-        let legs = self.legs.iter().zip(&self.relayed);
-        legs.map(|(leg, relayed)| (leg.connection, *relayed))
+        let legs = self.legs.iter();
+        legs.map(|leg| (leg.connection, leg.over_relay))
     }
 
     /// What stacks and controllers said when they panicked.
@@ -184,15 +186,22 @@ impl Station {
 
     fn event(&mut self, now: Time, leg: usize, event: TransportEvent) {
         match event {
-            TransportEvent::Selected { relayed, .. } => {
-                self.relayed[leg] |= relayed;
+            TransportEvent::Selected {
+                relayed, remote, ..
+            } => {
+                // Over this side's relay, or over the other's.
+                let relayed = relayed || self.turn.contains(&remote.ip());
                 let this = &mut self.legs[leg];
-                let first = !std::mem::replace(&mut this.connected, true);
+                let was_lost = !std::mem::replace(&mut this.connected, true);
+                // As libwebrtc has it: another pair of the same networks is no other route.
+                let is_other = was_lost || this.over_relay != relayed;
+                this.over_relay = relayed;
                 match (&mut this.control, this.to_control) {
-                    (Some(control), _) => {
+                    (Some(control), _) if is_other => {
                         control.controller.route_changed(now);
                         control.pacer.clear();
                     }
+                    (Some(_), _) => {}
                     (None, Some(kbps)) => {
                         let most = (kbps * 1_000.0 * HEADROOM) as u64;
                         let bounds = Bounds {
@@ -207,10 +216,11 @@ impl Station {
                     }
                     (None, None) => {}
                 }
-                if first {
+                if was_lost {
                     self.begin(now, leg);
                 }
                 self.steer(now, leg);
+                self.alarms.set(leg, self.legs[leg].poll_timeout(now));
             }
             TransportEvent::Lost => self.legs[leg].connected = false,
             TransportEvent::Failed => {}
@@ -422,10 +432,7 @@ impl Station {
 
     /// Lets a leg's pacer send what it may by now.
     fn pump(&mut self, now: Time, leg: usize, io: &mut Io<'_>) {
-        loop {
-            let Some(control) = &mut self.legs[leg].control else {
-                break;
-            };
+        while let Some(control) = &mut self.legs[leg].control {
             let Control { controller, pacer } = control;
             while let Some(probe) = controller.poll_probe() {
                 pacer.probe(now, probe);
@@ -492,12 +499,13 @@ impl Station {
     fn wake_leg(&mut self, now: Time, leg: usize, io: &mut Io<'_>) {
         let mut packet = std::mem::take(&mut self.packet);
         packet.clear();
-        while self.legs[leg].recorder.write(now, 1, 1, &mut packet) {
+        let connected = self.legs[leg].connected;
+        while connected && self.legs[leg].recorder.write(now, 1, 1, &mut packet) {
             packet::seal(&mut packet);
             self.put(now, leg, &packet, io);
             packet.clear();
         }
-        if self.legs[leg].asks_at.is_some_and(|at| at <= now) {
+        if connected && self.legs[leg].asks_at.is_some_and(|at| at <= now) {
             self.ask(now, leg, &mut packet, io);
         }
         self.packet = packet;

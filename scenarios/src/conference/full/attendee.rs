@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pinhole::{Io, Time};
+use pinhole::{Io, Stream, Time};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::media::{Frequency, KeyframeRequestKind, MediaData, MediaTime, Mid, Pt, Rid};
 use str0m::{Event, Rtc, RtcConfig};
@@ -27,6 +27,13 @@ const BACKLOG: Duration = Duration::from_millis(200);
 
 /// The time between two requests for a key frame by one viewer.
 const REQUEST_SPACING: Duration = Duration::from_millis(500);
+
+/// Within what time people's cameras and microphones begin.
+const PHASE: Duration = Duration::from_millis(33);
+
+/// What lies between two streams of one connection that are due at once: an encoder makes one after
+/// the other.
+const APART: Duration = Duration::from_micros(10);
 
 /// Levels of speech and of silence, in -dBov (RFC 6464 §3).
 const SPEECH: i8 = -20;
@@ -97,8 +104,8 @@ struct Leg {
     senders: Vec<Sender>,
     watched: BTreeMap<Mid, Watched>,
     estimate_kbps: u32,
-    /// When the sound was captured that was heard last: a mixer passes it on.
-    heard: Option<Time>,
+    /// When the sound and the picture were captured that came last: a mixer passes them on.
+    came: [Option<Time>; 2],
 }
 
 /// A source being sent.
@@ -108,6 +115,27 @@ struct Sender {
     source: SourceId,
     kind: SourceKind,
     making: Making,
+    /// How long after its time its first layer is written.
+    after: Duration,
+}
+
+impl Sender {
+    /// When a layer is written next.
+    fn due(&self, layer: usize, packet: Duration) -> Time {
+        let next = match &self.making {
+            Making::Sound { began, number } => *began + packet * *number,
+            Making::Picture { encoder, .. } => encoder.sources()[layer].next_at(),
+        };
+        next + self.after + APART * layer as u32
+    }
+
+    fn next_due(&self, packet: Duration) -> Option<Time> {
+        let layers = match &self.making {
+            Making::Sound { .. } => 1,
+            Making::Picture { rids, .. } => rids.len(),
+        };
+        (0..layers).map(|layer| self.due(layer, packet)).min()
+    }
 }
 
 enum Making {
@@ -119,15 +147,6 @@ enum Making {
         encoder: Encoder,
         rids: Vec<Option<Rid>>,
     },
-}
-
-impl Making {
-    fn next_at(&self, packet: Duration) -> Option<Time> {
-        match self {
-            Making::Sound { began, number } => Some(*began + packet * *number),
-            Making::Picture { encoder, .. } => encoder.next_at(),
-        }
-    }
 }
 
 /// A line that pictures come on.
@@ -163,7 +182,7 @@ impl Attendee {
                 senders: Vec::new(),
                 watched: BTreeMap::new(),
                 estimate_kbps: START_KBPS,
-                heard: None,
+                came: [None; 2],
             }
         })
     }
@@ -190,7 +209,13 @@ impl Attendee {
                 _ => None,
             })
             .collect();
-        let mut senders = Vec::new();
+        // Nobody's camera and microphone keep the same time as anybody else's.
+        let plan = &self.briefing.plan;
+        let name = format!("{}/phase", plan.name(self.briefing.place));
+        let phase = Stream::new(plan.config.seed, &name).below(PHASE.as_nanos() as u64);
+        let phase = Duration::from_nanos(phase);
+        let mut senders: Vec<Sender> = Vec::new();
+        let mut streams = 0;
         let mut is_paced_taken = false;
         for (mid, id) in sent {
             let plan = self.briefing.plan.clone();
@@ -199,18 +224,16 @@ impl Attendee {
             let rids: Vec<Option<Rid>> = (0..count)
                 .map(|layer| (count > 1).then(|| Rid::from(lines::rid(layer).as_str())))
                 .collect();
+            let began = now + phase;
             let making = if source.kind.is_video() {
                 let name = format!("{}/{number}/{}", plan.name(self.briefing.place), id.0);
                 let (seed, interval) = (plan.config.seed, plan.config.key_interval);
                 Making::Picture {
-                    encoder: Encoder::new(&source.layers, now, START_KBPS, interval, seed, &name),
+                    encoder: Encoder::new(&source.layers, began, START_KBPS, interval, seed, &name),
                     rids: rids.clone(),
                 }
             } else {
-                Making::Sound {
-                    began: now,
-                    number: 0,
-                }
+                Making::Sound { began, number: 0 }
             };
             let pt = hub.act(now, number, |rtc| {
                 // One stream is paced: of two that wait for the pacer, which goes first would depend on
@@ -234,7 +257,9 @@ impl Attendee {
                     source: id,
                     kind: source.kind,
                     making,
+                    after: APART * streams,
                 });
+                streams += count.max(1) as u32;
             }
         }
         let desired = desired_kbps(self.plan(), senders.iter().map(|sender| sender.source));
@@ -250,9 +275,7 @@ impl Attendee {
     fn plan_next(&mut self) {
         let packet = self.packet();
         let senders = self.legs.values().flat_map(|leg| &leg.senders);
-        self.next = senders
-            .filter_map(|sender| sender.making.next_at(packet))
-            .min();
+        self.next = senders.filter_map(|sender| sender.next_due(packet)).min();
     }
 
     /// Gives the encoders what the estimate leaves for them.
@@ -306,9 +329,15 @@ impl Attendee {
             }
             Place::Server(_) => true,
         };
-        // A mixer's sound is as old as what went into it.
-        let heard = self.legs.values().filter_map(|leg| leg.heard).min();
-        let mixed = heard.filter(|_| matches!(self.briefing.place, Place::Server(_)));
+        // What a mixer makes is as old as what went into it.
+        let mixes = matches!(self.briefing.place, Place::Server(_));
+        let mixed = [false, true].map(|is_video| {
+            let came = self
+                .legs
+                .values()
+                .map(|leg| leg.came[usize::from(is_video)]);
+            came.flatten().min().filter(|_| mixes)
+        });
         let Some(leg) = self.legs.get_mut(&number) else {
             return;
         };
@@ -324,15 +353,16 @@ impl Attendee {
                     captured: now,
                 },
             };
+            let after = sender.after;
             match &mut sender.making {
                 Making::Sound {
                     began,
                     number: sent,
                 } => {
-                    while *began + packet * *sent <= now {
+                    while *began + packet * *sent + after <= now {
                         let taken = *began + packet * *sent;
                         writing.mark.number = *sent;
-                        writing.mark.captured = mixed.unwrap_or(taken);
+                        writing.mark.captured = mixed[0].unwrap_or(taken);
                         *sent += 1;
                         hub.act(now, number, |rtc| {
                             writing.sound(rtc, taken, payload, is_speaking)
@@ -341,7 +371,8 @@ impl Attendee {
                 }
                 Making::Picture { encoder, rids } => {
                     for (layer, rid) in rids.iter().enumerate() {
-                        while encoder.sources()[layer].next_at() <= now {
+                        let after = after + APART * layer as u32;
+                        while encoder.sources()[layer].next_at() + after <= now {
                             let room =
                                 hub.act(now, number, |rtc| has_room(rtc, now, sender.mid, *rid));
                             let Some(frame) = encoder.source(layer).take(room.unwrap_or(true))
@@ -350,7 +381,7 @@ impl Attendee {
                             };
                             writing.mark.layer = layer as u8;
                             writing.mark.number = frame.number;
-                            writing.mark.captured = mixed.unwrap_or(frame.captured);
+                            writing.mark.captured = mixed[1].unwrap_or(frame.captured);
                             hub.act(now, number, |rtc| {
                                 writing.picture(
                                     rtc,
@@ -396,9 +427,8 @@ impl Attendee {
                 }
                 return;
             }
-        } else {
-            leg.heard = Some(mark.captured);
         }
+        leg.came[usize::from(is_video)] = Some(mark.captured);
         if let Place::Participant(viewer) = self.briefing.place {
             let shown = Shown {
                 viewer,

@@ -162,7 +162,7 @@ impl Connection {
         let Connection {
             gathering, terms, ..
         } = &mut connection;
-        gathering.begin(now, &terms.servers, io);
+        gathering.begin(now, &terms.servers, 0, io);
         connection
     }
 
@@ -217,6 +217,7 @@ impl Connection {
                 Err(format!("it wants to be woken at {now} again and again"))
             })
         });
+        sort_requests(events.make_contiguous());
         match acted.and_then(|answer| answer) {
             Ok(answer) => Some(answer),
             Err(why) => {
@@ -360,7 +361,7 @@ impl Connection {
         if let Some(older) = self.retired.replace(old) {
             older.close(io);
         }
-        self.gathering.begin(now, &self.terms.servers, io);
+        self.gathering.begin(now, &self.terms.servers, 0, io);
         self.stirred = true;
     }
 
@@ -565,6 +566,21 @@ impl Connection {
             || !self.outgoing.is_empty()
             || !self.events.is_empty()
             || !self.signals.is_empty()
+    }
+}
+
+/// Requests for key frames come in the order of a map with random keys.
+fn sort_requests(events: &mut [Event]) {
+    let line = |event: &Event| match event {
+        Event::KeyframeRequest(request) => Some((request.mid, request.rid)),
+        _ => None,
+    };
+    for run in events.chunk_by_mut(|one, other| line(one).is_some() && line(other).is_some()) {
+        if run.len() > 1 {
+            run.sort_by_cached_key(|event| {
+                line(event).map(|(mid, rid)| (mid, rid.map(|it| it.to_string())))
+            });
+        }
     }
 }
 

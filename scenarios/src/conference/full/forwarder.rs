@@ -8,7 +8,7 @@
 
 mod slot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pinhole::{Io, Time};
@@ -22,15 +22,24 @@ use self::slot::Slot;
 use super::attendee::{self, Briefing, MEDIA_SHARE, START_KBPS};
 use super::lines::{self, Planned, Sends};
 use super::party::{Hub, Role};
+use crate::conference::media::allocator::HEADROOM;
 use crate::conference::media::{Allocator, Offer};
 use crate::conference::overhead::{AUDIO_PACKET, IP_UDP, RTP_HEADER, SRTP_TAG, VIDEO_EXTENSIONS};
 use crate::conference::plan::{Place, Plan, SourceId};
+
+/// What a packet takes: one is forwarded after the other. Each connection's stack sends one packet in
+/// a microsecond, and which of two that wait for it goes first would depend on the order of a map.
+const WORK: Duration = Duration::from_micros(2);
 
 /// How often it looks at its layers.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Over how many ticks the rate of a layer is taken.
 const WINDOW: usize = 20;
+
+/// How long the estimator is given to find out what a new connection bears: then the receiver gets the best
+/// that fits, and from there on goes step by step.
+const FIRST_PROBES: Duration = Duration::from_secs(2);
 
 /// The shortest time between two requests for a key frame of one layer.
 const REQUEST_SPACING: Duration = Duration::from_millis(300);
@@ -45,7 +54,10 @@ pub(super) struct Forwarder {
     /// Everybody who sends, those who spoke last first.
     speakers: Vec<usize>,
     ticks: usize,
-    next: Option<Time>,
+    next: Time,
+    /// Packets that came while it was at work on another, with their connections.
+    waiting: VecDeque<(u32, RtpPacket)>,
+    free_at: Time,
 }
 
 /// A source, where it comes in.
@@ -78,7 +90,10 @@ impl Incoming {
 struct Leg {
     end: usize,
     lines: Vec<Planned>,
-    is_connected: bool,
+    /// Since when it stands.
+    connected: Option<Time>,
+    /// Whether the estimate was taken as it is, to begin with.
+    has_begun: bool,
     /// What it sends, line by line; `None` for those that only receive.
     slots: Vec<Option<Slot>>,
     /// The pictures it may get, and which layer it gets of each.
@@ -99,7 +114,9 @@ impl Forwarder {
             by_ssrc: FxHashMap::default(),
             speakers,
             ticks: 0,
-            next: Some(Time::ZERO + TICK),
+            next: Time::ZERO + TICK,
+            waiting: VecDeque::new(),
+            free_at: Time::ZERO,
         }
     }
 
@@ -119,7 +136,8 @@ impl Forwarder {
             Leg {
                 end,
                 lines: lines::of(plan, number as usize),
-                is_connected: false,
+                connected: None,
+                has_begun: false,
                 slots: Vec::new(),
                 allocator: Allocator::new(pictures.len()),
                 pictures,
@@ -148,10 +166,9 @@ impl Forwarder {
         let mids: Vec<Mid> = connection.map_or_else(Vec::new, |it| it.mids().to_vec());
         let plan = self.briefing.plan.clone();
         let leg = self.leg(number);
-        if leg.is_connected {
+        if leg.connected.replace(now).is_some() {
             return;
         }
-        leg.is_connected = true;
         let (end, lines) = (leg.end, leg.lines.clone());
         for (place, (line, mid)) in lines.iter().zip(&mids).enumerate() {
             let from = |rid| Some((number, *mid, rid));
@@ -269,10 +286,20 @@ impl Forwarder {
                 }
             }
         }
-        self.next = Some(now);
+        self.next = now;
     }
 
-    fn forward(&mut self, now: Time, number: u32, packet: RtpPacket, hub: &mut Hub) {
+    /// Forwards what came first, if nothing else is being forwarded.
+    fn work(&mut self, now: Time, hub: &mut Hub) {
+        if self.free_at <= now
+            && let Some((number, packet)) = self.waiting.pop_front()
+        {
+            self.free_at = now + WORK;
+            self.forward(now, number, &packet, hub);
+        }
+    }
+
+    fn forward(&mut self, now: Time, number: u32, packet: &RtpPacket, hub: &mut Hub) {
         let ssrc = *packet.header.ssrc;
         let known = self.by_ssrc.get(&(number, ssrc)).copied();
         let Some((id, layer)) = known.or_else(|| self.learn(now, number, ssrc, hub)) else {
@@ -293,7 +320,7 @@ impl Forwarder {
             let leg = self.legs.get_mut(leg_number);
             let slot = leg.and_then(|leg| leg.slots.get_mut(*place)?.as_mut());
             let Some(slot) = slot else { continue };
-            if let Some(write) = slot.take(layer, &packet, starts_key) {
+            if let Some(write) = slot.take(layer, packet, starts_key) {
                 let mid = slot.mid();
                 hub.act(now, *leg_number, |rtc| {
                     if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
@@ -372,9 +399,9 @@ impl Forwarder {
                 }
                 continue;
             };
-            if !leg.is_connected {
+            let Some(connected) = leg.connected else {
                 continue;
-            }
+            };
             let most = plan.pictures(viewer);
             let carried: Vec<SourceId> = leg
                 .slots
@@ -401,6 +428,10 @@ impl Forwarder {
             });
             let audio = audio * sounds.count() as u32;
             let budget = leg.estimate_kbps.saturating_sub(audio);
+            if !leg.has_begun && now >= connected + FIRST_PROBES {
+                leg.has_begun = true;
+                leg.allocator.begin(now, budget, &offers);
+            }
             while leg.allocator.step(now, budget, &offers).is_some() {}
             for (place, id) in leg.pictures.iter().enumerate() {
                 let layer = leg.allocator.layer(place);
@@ -448,9 +479,10 @@ fn ask(plan: &Plan, leg: &Leg, offers: &[Offer<'_>], audio: u32) -> (u32, u32) {
     }
     let cost = leg.allocator.cost(offers);
     let least = step.map_or(0, |step| {
-        (f64::from(audio + cost + step) * (1.0 + crate::conference::media::allocator::HEADROOM))
-            as u32
+        (f64::from(audio + cost + step) * (1.0 + HEADROOM)) as u32
     });
+    // What is known to fit needs no padding to prove it.
+    let least = if leg.estimate_kbps > least { 0 } else { least };
     let desired = audio + (desired / MEDIA_SHARE * 1.25) as u32;
     (least.min(desired), desired)
 }
@@ -467,7 +499,10 @@ impl Role for Forwarder {
     fn handle_event(&mut self, now: Time, number: u32, event: Event, hub: &mut Hub) {
         match event {
             Event::Connected => self.connected(now, number, hub),
-            Event::RtpPacket(packet) => self.forward(now, number, packet, hub),
+            Event::RtpPacket(packet) => {
+                self.waiting.push_back((number, packet));
+                self.work(now, hub);
+            }
             Event::KeyframeRequest(request) => {
                 let leg = self.leg(number);
                 let mut slots = leg.slots.iter().flatten();
@@ -484,6 +519,10 @@ impl Role for Forwarder {
     }
 
     fn handle_timeout(&mut self, now: Time, hub: &mut Hub) {
+        self.work(now, hub);
+        if now < self.next {
+            return;
+        }
         self.ticks += 1;
         for input in self.inputs.values_mut() {
             for incoming in &mut input.layers {
@@ -494,10 +533,11 @@ impl Role for Forwarder {
             }
         }
         self.allocate(now, hub);
-        self.next = Some(now + TICK);
+        self.next = now + TICK;
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.next
+        let work = (!self.waiting.is_empty()).then_some(self.free_at);
+        Some(work.map_or(self.next, |work| work.min(self.next)))
     }
 }

@@ -81,6 +81,27 @@ pub trait Contender {
     fn attach(&self, net: &mut Internet, flow: &FlowSpec) -> Box<dyn Attached>;
 }
 
+/// The contender of that name.
+///
+/// # Errors
+///
+/// There is none; this names those that there are.
+pub fn contender(name: &str) -> Result<Box<dyn Contender>, UnknownContender> {
+    let mut all = contenders().into_iter();
+    let known = all.find(|contender| contender.name() == name);
+    known.ok_or_else(|| UnknownContender(name.to_owned()))
+}
+
+/// Every contender.
+fn contenders() -> Vec<Box<dyn Contender>> {
+    vec![Box::new(GoogCc)]
+}
+
+/// No contender is called so.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no controller is called {0:?}; there are {known}", known = contenders().iter().map(|it| it.name()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownContender(pub String);
+
 /// A flow at work.
 pub trait Attached {
     /// What its sender says now.

@@ -29,28 +29,32 @@ pub(super) struct Lane {
 const FIRST_LANE: f64 = 150.0;
 
 impl Lanes {
-    /// From a's host outward over the servers to b's host. On one local network the two hosts share
-    /// their edges, which then stand between them, and the servers stand at the right.
+    /// From a's host outward over the servers to b's host. Edges that the two share, on one local
+    /// network or behind one carrier, stand between them, and the servers then stand at the right.
     pub(super) fn of(scene: &Scene, topology: &Topology, recording: &Recording) -> Self {
         let [host_a, host_b] = scene.hosts;
-        let [edges_a, edges_b] = &scene.edges;
-        let shared = edges_a == edges_b;
+        let [own_a, own_b] = Side::BOTH.map(|side| scene.own_edges(side));
+        let around = scene.shared_edges();
+        let shared = !around.is_empty();
         // A router that only passes things on says nothing, unless it drops something, or is all
         // that stands between the two.
         let telling = |edge: &&NodeId| {
-            shared || topology.role(**edge) != "router" || drops_at(recording, **edge)
+            around.contains(edge)
+                || topology.role(**edge) != "router"
+                || drops_at(recording, **edge)
         };
         let mut nodes = vec![host_a];
-        nodes.extend(edges_a.iter().filter(telling));
+        nodes.extend(own_a.iter().chain(around).filter(telling));
         nodes.extend(scene.roams_to[0].iter().filter(telling));
         if shared {
+            nodes.extend(own_b.iter().rev().filter(telling));
             nodes.push(host_b);
         }
         nodes.push(scene.stun);
         nodes.extend(scene.turn);
         if !shared {
             nodes.extend(scene.roams_to[1].iter().rev().filter(telling));
-            nodes.extend(edges_b.iter().rev().filter(telling));
+            nodes.extend(own_b.iter().rev().filter(telling));
             nodes.push(host_b);
         }
         let lanes: Vec<Lane> = nodes

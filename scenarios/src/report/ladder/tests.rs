@@ -6,7 +6,7 @@ use pinhole::trace::{Event, Fate};
 use roxmltree::{Document, Node};
 
 use super::{ladder, paint};
-use crate::call::{Call, CallConfig, Caller, Neighbourhood, TurnOffer};
+use crate::call::{Call, CallConfig, Caller, Neighbourhood, Trickle, TurnOffer};
 use crate::ice::Stack;
 
 fn config(a: &str, b: &str, turn: TurnOffer) -> CallConfig {
@@ -50,7 +50,7 @@ fn calls() -> Vec<CallConfig> {
             ..config(home, "firewall:apdf", all)
         },
         CallConfig {
-            trickle: false,
+            trickle: Trickle::Off,
             ..config(home, carrier, off)
         },
     ]

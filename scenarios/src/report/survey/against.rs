@@ -39,6 +39,7 @@ pub fn against(out: &mut dyn Write, format: Format, all: &[Beside]) -> io::Resul
                 "of",
                 "source",
                 "explanation",
+                "note",
                 "digest",
             ])?;
             for beside in all {
@@ -60,6 +61,7 @@ pub fn against(out: &mut dyn Write, format: Format, all: &[Beside]) -> io::Resul
                         &figure.population,
                         &figure.source,
                         comparison.explanation.as_deref().unwrap_or_default(),
+                        figure.note.as_deref().unwrap_or_default(),
                         &beside.survey.digest.to_string(),
                     ])?;
                 }
@@ -90,6 +92,7 @@ struct Row<'b> {
     of: &'b str,
     source: &'b str,
     explanation: Option<&'b str>,
+    note: Option<&'b str>,
 }
 
 impl<'b> Document<'b> {
@@ -119,6 +122,7 @@ impl<'b> Row<'b> {
             of: &figure.population,
             source: &figure.source,
             explanation: comparison.explanation.as_deref(),
+            note: figure.note.as_deref(),
         }
     }
 }
@@ -177,6 +181,11 @@ fn row(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()> {
     }
     if let Some(explanation) = &comparison.explanation {
         for line in wrap(&format!("why: {explanation}"), WIDTH - 4) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    if let Some(note) = &figure.note {
+        for line in wrap(&format!("note: {note}"), WIDTH - 4) {
             writeln!(out, "    {line}")?;
         }
     }

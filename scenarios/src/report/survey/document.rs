@@ -23,7 +23,7 @@ pub(super) struct SurveyDocument {
     shares: Shares,
     relayed_by_transport: BTreeMap<&'static str, Option<Share>>,
     same_lan: Option<Share>,
-    connect_ms: Quantiles,
+    connect_ms: Curve,
     connect_ms_by_class: BTreeMap<&'static str, Quantiles>,
     turn_gb_per_1000_call_minutes: Vec<Cost>,
     by_pair: Vec<Pair>,
@@ -55,6 +55,16 @@ struct Quantiles {
     p50: Option<f64>,
     p95: Option<f64>,
     p99: Option<f64>,
+}
+
+/// Quantiles, and the whole distribution.
+#[derive(Serialize)]
+struct Curve {
+    #[serde(flatten)]
+    quantiles: Quantiles,
+    /// By which time, in milliseconds, which share of the connected calls was connected: in steps
+    /// of half a percent or more.
+    curve: Vec<(f64, f64)>,
 }
 
 #[derive(Serialize)]
@@ -118,6 +128,25 @@ impl Quantiles {
     }
 }
 
+impl Curve {
+    /// How much higher a step is at least than the one before.
+    const STEP: f64 = 0.005;
+
+    fn of(histogram: &Histogram) -> Self {
+        let mut curve: Vec<(f64, f64)> = Vec::new();
+        for (micros, share) in histogram.steps() {
+            let before = curve.last().map_or(0.0, |(_, share)| *share);
+            if share - before >= Self::STEP || share >= 1.0 {
+                curve.push((micros.round() / 1_000.0, rounded(share)));
+            }
+        }
+        Curve {
+            quantiles: Quantiles::of(histogram),
+            curve,
+        }
+    }
+}
+
 impl Pair {
     fn of(survey: &Survey, pair: &PairCount) -> Self {
         let [a, b] = pair
@@ -165,7 +194,7 @@ impl SurveyDocument {
                 .map(|it| (it.name(), tally.relayed_by(it).map(Share::of)))
                 .collect(),
             same_lan: tally.same_lan().map(Share::of),
-            connect_ms: Quantiles::of(tally.connect()),
+            connect_ms: Curve::of(tally.connect()),
             connect_ms_by_class: PathClass::ALL
                 .into_iter()
                 .map(|class| (class.name(), Quantiles::of(tally.connect_over(class))))

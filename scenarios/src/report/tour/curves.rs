@@ -6,11 +6,11 @@ use super::html::escaped;
 use crate::survey::Histogram;
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 72.0;
+const HEIGHT: f64 = 420.0;
+const LEFT: f64 = 92.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 14.0;
-const BOTTOM: f64 = 58.0;
+const BOTTOM: f64 = 84.0;
 /// Marks of the time's axis: in milliseconds, and as they are written.
 const MARKS: [(f64, &str); 10] = [
     (50.0, "0.05"),
@@ -66,7 +66,7 @@ pub(super) fn curves(title: &str, curves: &[Curve<'_>]) -> String {
              <text x=\"{0:.1}\" y=\"{2:.1}\" text-anchor=\"middle\">{name}</text>",
             x(*millis),
             y(0.0),
-            y(0.0) + 26.0
+            y(0.0) + 30.0
         );
     }
     for quarter in 0..=4 {
@@ -77,8 +77,8 @@ pub(super) fn curves(title: &str, curves: &[Curve<'_>]) -> String {
              <text x=\"{2:.1}\" y=\"{3:.1}\" text-anchor=\"end\">{4} %</text>",
             y(share),
             WIDTH - RIGHT,
-            LEFT - 6.0,
-            y(share) + 5.0,
+            LEFT - 8.0,
+            y(share) + 6.0,
             quarter * 25
         );
     }
@@ -86,7 +86,7 @@ pub(super) fn curves(title: &str, curves: &[Curve<'_>]) -> String {
         svg,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">connected after, in seconds</text>",
         (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 8.0
+        HEIGHT - 12.0
     );
     for curve in curves {
         let Some(start) = curve.times.quantile(0.0) else {

@@ -109,12 +109,12 @@ impl Groups {
         }
     }
 
-    /// The section of the page.
+    /// What stands in the section of the page.
     pub(super) fn section(&self, page: &mut String) {
         let again = self.command();
         let compared = self.compared(&again);
         page.push_str(
-            "<section id=\"groups\">\n<h2>A mesh against an SFU</h2>\n<p>The same group call four \
+            "<p>The same group call four \
              ways: everybody sends to everybody (mesh), once to a server that forwards (SFU), to \
              the nearer of two such servers (cascade), or to a server that mixes all into one \
              picture (MCU). Every packet was simulated, with congestion control on every link that \
@@ -131,7 +131,6 @@ impl Groups {
             );
         }
         self.links(page);
-        page.push_str("</section>\n");
     }
 
     /// Where full quality stops on which link, as a table.

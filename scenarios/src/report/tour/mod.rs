@@ -1,9 +1,10 @@
 //! The tour: what the product finds, as one page and on the terminal.
 //!
 //! [`Tour`] holds what was run; [`page`](Tour::page) makes a web page of it that stands alone,
-//! [`tour`] prints it. Every number comes from the runs, and beside every figure stands the command
+//! [`card`](Tour::card) one drawing, [`tour`] prints it. Every number comes from the runs, and beside every figure stands the command
 //! that repeats it. The same runs make the same page, byte for byte: no clock is read.
 
+mod card;
 mod curves;
 mod groups;
 mod html;

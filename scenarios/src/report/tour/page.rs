@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use super::curves::{Curve, curves};
 use super::html::{escaped, length};
 use super::{Told, Tour, ending};
-use crate::call::{CallConfig, PathClass, TurnTransport};
-use crate::matrix::{Cell, Matrix};
+use crate::call::{PathClass, TurnTransport};
+use crate::matrix::Cell;
 use crate::report::style::{CLASSES, look};
 use crate::report::survey::{grouped, notes, percent, range};
 use crate::survey::against::{Comparison, Verdict};
@@ -47,7 +47,78 @@ fn key(page: &mut String) {
     page.push_str("</ul>\n");
 }
 
+/// A part of the page.
+struct Section {
+    id: &'static str,
+    /// As the list of contents has it.
+    link: &'static str,
+    title: &'static str,
+    /// Whether it was run.
+    is_there: fn(&Tour) -> bool,
+    /// What stands under its title.
+    write: fn(&Tour, &mut String),
+}
+
+/// The page's parts, in their order.
+const SECTIONS: [Section; 7] = [
+    Section {
+        id: "matrix",
+        link: "Matrix",
+        title: "Every kind of network against every other",
+        is_there: |tour| tour.matrix.is_some(),
+        write: Tour::matrix,
+    },
+    Section {
+        id: "shares",
+        link: "Shares",
+        title: "Of a population’s calls, how many connect how",
+        is_there: |tour| !tour.populations.is_empty(),
+        write: Tour::shares,
+    },
+    Section {
+        id: "times",
+        link: "Times",
+        title: "How long it takes",
+        is_there: |tour| !tour.populations.is_empty(),
+        write: Tour::times,
+    },
+    Section {
+        id: "record",
+        link: "The record",
+        title: "Against the record",
+        is_there: |tour| !tour.populations.is_empty(),
+        write: Tour::record,
+    },
+    Section {
+        id: "groups",
+        link: "Mesh against SFU",
+        title: "A mesh against an SFU",
+        is_there: |tour| tour.groups.is_some(),
+        write: Tour::groups,
+    },
+    Section {
+        id: "calls",
+        link: "Three calls",
+        title: "Three calls, packet by packet",
+        is_there: |_| true,
+        write: Tour::calls,
+    },
+    Section {
+        id: "again",
+        link: "Run it again",
+        title: "Run it again",
+        is_there: |_| true,
+        write: Tour::again,
+    },
+];
+
 impl Tour {
+    fn groups(&self, page: &mut String) {
+        if let Some(groups) = &self.groups {
+            groups.section(page);
+        }
+    }
+
     /// The page.
     pub fn page(&self) -> String {
         let mut page = format!(
@@ -63,27 +134,15 @@ impl Tour {
         );
         self.header(&mut page);
         page.push_str("<main>\n");
-        if let Some((call, matrix)) = &self.matrix {
-            self.matrix(&mut page, call, matrix);
+        for section in SECTIONS.iter().filter(|it| (it.is_there)(self)) {
+            let _ = writeln!(
+                page,
+                "<section id=\"{}\">\n<h2>{}</h2>",
+                section.id, section.title
+            );
+            (section.write)(self, &mut page);
+            page.push_str("</section>\n");
         }
-        if !self.populations.is_empty() {
-            self.shares(&mut page);
-            self.times(&mut page);
-            self.record(&mut page);
-        }
-        if let Some(groups) = &self.groups {
-            groups.section(&mut page);
-        }
-        page.push_str("<section id=\"calls\">\n<h2>Three calls, packet by packet</h2>\n");
-        page.push_str(
-            "<p>Time runs down, every lane is a machine, every arrow a packet; a cross is where one \
-             was dropped. Long ladders scroll inside their frame.</p>\n",
-        );
-        for told in &self.told {
-            call(&mut page, told);
-        }
-        page.push_str("</section>\n");
-        self.again(&mut page);
         let _ = write!(
             page,
             "</main>\n<script>\n{}</script>\n</body>\n</html>\n",
@@ -130,27 +189,20 @@ impl Tour {
             );
         }
         page.push_str("<nav>\n");
-        let links: [(&str, &str, bool); 7] = [
-            ("matrix", "Matrix", self.matrix.is_some()),
-            ("shares", "Shares", !self.populations.is_empty()),
-            ("times", "Times", !self.populations.is_empty()),
-            ("record", "The record", !self.populations.is_empty()),
-            ("groups", "Mesh against SFU", self.groups.is_some()),
-            ("calls", "Three calls", true),
-            ("again", "Run it again", true),
-        ];
-        for (id, words, _) in links.into_iter().filter(|(.., is_there)| *is_there) {
-            let _ = writeln!(page, "<a href=\"#{id}\">{words}</a>");
+        for Section { id, link, .. } in SECTIONS.iter().filter(|it| (it.is_there)(self)) {
+            let _ = writeln!(page, "<a href=\"#{id}\">{link}</a>");
         }
         page.push_str("</nav>\n</header>\n");
     }
 
-    fn matrix(&self, page: &mut String, call: &CallConfig, matrix: &Matrix) {
+    fn matrix(&self, page: &mut String) {
+        let Some((call, matrix)) = &self.matrix else {
+            return;
+        };
         let [a, b] = call.stacks;
         let _ = writeln!(
             page,
-            "<section id=\"matrix\">\n<h2>Every kind of network against every other</h2>\n\
-             <p>One call for each pair: stacks {a} and {b}, TURN over {}. The letter is the path, the \
+            "<p>One call for each pair: stacks {a} and {b}, TURN over {}. The letter is the path, the \
              number the milliseconds until both sides had the other’s data; the longer it took, the \
              paler the cell.</p>\n<figure>\n<div class=\"scroll\"><table class=\"matrix\">",
             escaped(&call.turn.to_string().replace(',', ", "))
@@ -178,14 +230,13 @@ impl Tour {
         page.push_str("</tbody></table></div>\n<figcaption>\n");
         key(page);
         command(page, &self.matrix_command());
-        page.push_str("</figcaption>\n</figure>\n</section>\n");
+        page.push_str("</figcaption>\n</figure>\n");
     }
 
     fn shares(&self, page: &mut String) {
         let _ = writeln!(
             page,
-            "<section id=\"shares\">\n<h2>Of a population’s calls, how many connect how</h2>\n\
-             <p>{} calls of each population. Marks on a bar are 95 % Wilson intervals of all that is \
+            "<p>{} calls of each population. Marks on a bar are 95 % Wilson intervals of all that is \
              left of them; numbers are those of each part. Each population says what it rests on; the \
              weights are proposals.</p>",
             grouped(self.calls)
@@ -193,7 +244,6 @@ impl Tour {
         for beside in &self.populations {
             population(page, &beside.survey, &self.survey_command(&beside.survey));
         }
-        page.push_str("</section>\n");
     }
 
     fn times(&self, page: &mut String) {
@@ -201,7 +251,7 @@ impl Tour {
         let name = &first.config.population.name;
         let _ = writeln!(
             page,
-            "<section id=\"times\">\n<h2>How long it takes</h2>\n<p>From the start of the call \
+            "<p>From the start of the call \
              until both sides had the other’s data, access links included.</p>\n\
              <figure>\n<h3>By path, in <code>{}</code></h3>",
             escaped(name)
@@ -234,12 +284,12 @@ impl Tour {
         for beside in &self.populations {
             command(page, &self.survey_command(&beside.survey));
         }
-        page.push_str("</figcaption>\n</figure>\n</section>\n");
+        page.push_str("</figcaption>\n</figure>\n");
     }
 
     fn record(&self, page: &mut String) {
         page.push_str(
-            "<section id=\"record\">\n<h2>Against the record</h2>\n<p>What has been published about \
+            "<p>What has been published about \
              who connects to whom, and what surveys of the populations modelled on it say. The broad \
              band is the published figure, the thin line with a dot the survey’s interval.</p>\n\
              <figure>\n",
@@ -260,13 +310,23 @@ impl Tour {
         }
         page.push_str("<figcaption>\n");
         command(page, &self.against_command());
-        page.push_str("</figcaption>\n</figure>\n</section>\n");
+        page.push_str("</figcaption>\n</figure>\n");
+    }
+
+    fn calls(&self, page: &mut String) {
+        page.push_str(
+            "<p>Time runs down, every lane is a machine, every arrow a packet; a cross is where one \
+             was dropped. Long ladders scroll inside their frame.</p>\n",
+        );
+        for told in &self.told {
+            call(page, told);
+        }
     }
 
     fn again(&self, page: &mut String) {
         let _ = writeln!(
             page,
-            "<section id=\"again\">\n<h2>Run it again</h2>\n<p>Pinhole {}, seed {}. The same command \
+            "<p>Pinhole {}, seed {}. The same command \
              makes this page again, byte for byte. Two runs with one digest did the same, packet by \
              packet.</p>",
             env!("CARGO_PKG_VERSION"),
@@ -285,7 +345,7 @@ impl Tour {
                 escaped(&line)
             );
         }
-        page.push_str("</tbody></table></div>\n</section>\n");
+        page.push_str("</tbody></table></div>\n");
     }
 }
 
@@ -474,6 +534,9 @@ fn compared(page: &mut String, comparison: &Comparison) {
             "<p class=\"soft\">Why? {}</p>",
             escaped(&sentence(why))
         );
+    }
+    if let Some(note) = &figure.note {
+        let _ = writeln!(page, "<p class=\"soft\">{}</p>", escaped(&sentence(note)));
     }
     page.push_str("</div>\n");
 }

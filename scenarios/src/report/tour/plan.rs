@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use pinhole::{NodeId, Topology};
 
 use super::html::escaped;
-use crate::call::Call;
+use crate::call::{Call, Side};
 
 /// How wide a letter is, in parts of its size: a little more than in most fonts.
 const ADVANCE: f64 = 0.61;
@@ -147,13 +147,18 @@ pub fn plan(call: &Call<'_>) -> String {
 fn places(call: &Call<'_>, topology: &Topology) -> Vec<Place> {
     let scene = &call.scene;
     let [a, b] = scene.hosts;
-    let is_shared = scene.edges[0] == scene.edges[1];
+    let [own_a, own_b] = [Side::A, Side::B].map(|side| scene.own_edges(side));
+    let around = scene.shared_edges();
+    // Where both are behind the same edges, B stands below A.
+    let is_shared = !around.is_empty();
     // Servers stand in the row above.
     let row = 1;
-    let left = 1 + scene.edges[0].len().max(scene.roams_to[0].len());
+    let row_of_b = row + usize::from(is_shared);
+    let depth = own_a.len().max(if is_shared { own_b.len() } else { 0 }) + around.len();
+    let left = 1 + depth.max(scene.roams_to[0].len());
     let right = scene.roams_to[1]
         .len()
-        .max(if is_shared { 0 } else { scene.edges[1].len() });
+        .max(if is_shared { 0 } else { own_b.len() });
     let mut places = Vec::new();
     let mut put = |node: NodeId, column: usize, row: usize| {
         places.push(Place {
@@ -164,21 +169,28 @@ fn places(call: &Call<'_>, topology: &Topology) -> Vec<Place> {
         });
     };
     put(a, 0, row);
-    let column_of_b = if is_shared { 0 } else { left + right + 1 };
-    put(b, column_of_b, if is_shared { row + 1 } else { row });
-    for (edges, row) in [
-        (&scene.edges, row),
-        (&scene.roams_to, row + 1 + usize::from(is_shared)),
-    ] {
-        for (place, edge) in edges[0].iter().enumerate() {
-            put(*edge, left - edges[0].len() + place, row);
+    put(b, if is_shared { 0 } else { left + right + 1 }, row_of_b);
+    let mut to_the_left = |edges: &[NodeId], end: usize, row: usize| {
+        for (place, edge) in edges.iter().enumerate() {
+            put(*edge, end - edges.len() + place, row);
         }
-        if !(is_shared && edges[0] == edges[1]) {
-            for (place, edge) in edges[1].iter().enumerate() {
-                put(*edge, left + edges[1].len() - place, row);
-            }
-        }
+    };
+    to_the_left(own_a, left - around.len(), row);
+    to_the_left(around, left, row);
+    if is_shared {
+        to_the_left(own_b, left - around.len(), row_of_b);
     }
+    let roaming = row_of_b + 1;
+    to_the_left(&scene.roams_to[0], left, roaming);
+    let mut to_the_right = |edges: &[NodeId], row: usize| {
+        for (place, edge) in edges.iter().enumerate() {
+            put(*edge, left + edges.len() - place, row);
+        }
+    };
+    if !is_shared {
+        to_the_right(own_b, row);
+    }
+    to_the_right(&scene.roams_to[1], roaming);
     put(scene.core, left, row);
     put(scene.stun, left, row - 1);
     if let Some(turn) = scene.turn {

@@ -13,15 +13,15 @@ use crate::report::{Format, matrix, print_json};
 use crate::survey::Interval;
 use crate::survey::against::{Beside, Verdict};
 
-/// Prints a tour. `page` is where its page was written.
+/// Prints a tour. `files` are where its page and its drawing were written.
 ///
 /// # Errors
 ///
 /// `out` can't be written to.
-pub fn tour(out: &mut dyn Write, format: Format, tour: &Tour, page: &Path) -> io::Result<()> {
+pub fn tour(out: &mut dyn Write, format: Format, tour: &Tour, files: &[&Path]) -> io::Result<()> {
     match format {
-        Format::Table => table(out, tour, page),
-        Format::Json => print_json(out, &Document::new(tour, page)),
+        Format::Table => table(out, tour, files),
+        Format::Json => print_json(out, &Document::new(tour, files)),
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(["run", "command", "digest"])?;
@@ -33,7 +33,7 @@ pub fn tour(out: &mut dyn Write, format: Format, tour: &Tour, page: &Path) -> io
     }
 }
 
-fn table(out: &mut dyn Write, tour: &Tour, page: &Path) -> io::Result<()> {
+fn table(out: &mut dyn Write, tour: &Tour, files: &[&Path]) -> io::Result<()> {
     if let Some((call, made)) = &tour.matrix {
         matrix(out, Format::Table, call, made)?;
         writeln!(out)?;
@@ -53,7 +53,11 @@ fn table(out: &mut dyn Write, tour: &Tour, page: &Path) -> io::Result<()> {
     if !tour.complete {
         writeln!(out, "\nInterrupted: this is what was run until then.")?;
     }
-    writeln!(out, "\n{DIM}the page:{DIM:#} {}", page.display())
+    writeln!(out)?;
+    for (what, file) in ["the page:", "at a glance:"].iter().zip(files) {
+        writeln!(out, "{DIM}{what:<12}{DIM:#} {}", file.display())?;
+    }
+    Ok(())
 }
 
 fn populations(out: &mut dyn Write, tour: &Tour) -> io::Result<()> {
@@ -184,12 +188,12 @@ struct ShareRow {
 }
 
 impl Document {
-    fn new(tour: &Tour, page: &Path) -> Self {
+    fn new(tour: &Tour, files: &[&Path]) -> Self {
         Document {
             seed: tour.seed,
             calls_of_each: tour.calls,
             complete: tour.complete,
-            files: vec![page.display().to_string()],
+            files: files.iter().map(|it| it.display().to_string()).collect(),
             command: tour.report_command(),
             calls: tour.told.iter().map(CallRow::new).collect(),
             matrix: tour.matrix.as_ref().map(|(_, matrix)| {

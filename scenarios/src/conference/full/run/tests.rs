@@ -1,8 +1,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use pinhole::Internet;
 use pinhole::link::AccessProfile;
+use pinhole::{Internet, Time};
 
 use super::*;
 use crate::conference::config::ConferenceConfig;
@@ -18,42 +18,8 @@ fn conference(topology: &str, participants: usize) -> ConferenceConfig {
 fn held(config: ConferenceConfig) -> ConferenceOutcome {
     let plan = Plan::new(config).unwrap();
     let outcome = run(&plan, &mut Internet::default()).unwrap();
-    show(&outcome);
     assert_eq!(outcome.findings, Vec::<String>::new());
     outcome
-}
-
-fn show(outcome: &ConferenceOutcome) {
-    println!(
-        "{} {:?} seen {:?} relayed {:?} gaps {:?}",
-        outcome.topology, outcome.digest, outcome.all_seen, outcome.turn, outcome.gaps
-    );
-    for it in &outcome.participants {
-        println!(
-            "  {} up {:.0} down {:.0} media {:.0}/{:.0} rtx {:.0}/{:.0} rtcp {:.0}/{:.0} loss {:.4} delay {:?} q {:?}",
-            it.name,
-            it.up.total(),
-            it.down.total(),
-            it.up.media,
-            it.down.media,
-            it.up.rtx,
-            it.down.rtx,
-            it.up.rtcp,
-            it.down.rtcp,
-            it.loss,
-            it.delay,
-            it.queueing
-        );
-        for r in &it.received {
-            println!(
-                "     {:?} {:.0} kbps {:?} fps {:.1} freezes {} key {} jitter {:?}",
-                r.source, r.kbps, r.layers, r.frames_per_second, r.freezes, r.key_frames, r.jitter
-            );
-        }
-    }
-    for it in &outcome.servers {
-        println!("  {it:?}");
-    }
 }
 
 #[test]
@@ -71,4 +37,57 @@ fn only_the_latest_speakers_are_forwarded() {
     config.last_n = NonZeroUsize::new(2);
     let outcome = held(config);
     assert!(outcome.all_seen.is_some());
+}
+
+/// Everybody has two sources, sound and picture.
+fn plan_owner(source: crate::conference::SourceId) -> usize {
+    source.0 / 2
+}
+
+/// Two who need TURN, of whom one's network lets nothing out but the web, and one who changes networks.
+#[test]
+fn everybody_sees_everybody_again_after_one_roamed() {
+    for topology in ["sfu", "mesh"] {
+        let mut config = conference(topology, 4);
+        config.participants[1].network = "udp-blocked".parse().unwrap();
+        config.participants[2].network = "tcp-443-only".parse().unwrap();
+        let roams = Time::from_secs(6);
+        config.participants[3].roams = Some((roams, "nat:apdm/apdf".parse().unwrap()));
+        let outcome = held(config);
+        assert!(
+            outcome.all_seen.is_some_and(|seen| seen < roams),
+            "{topology}"
+        );
+        assert!(outcome.turn.relayed_share > 0.0, "{topology}");
+        // Who watched the one who roamed saw it stand still.
+        for viewer in &outcome.participants[..3] {
+            let own = |it: &&crate::conference::Received| plan_owner(it.source) == 3;
+            let frozen = viewer.received.iter().filter(own).map(|it| it.freezes);
+            assert!(frozen.sum::<u32>() > 0, "{topology}: {}", viewer.name);
+        }
+        for gap in &outcome.gaps {
+            assert!(gap.to.is_some(), "{topology}: {gap:?}");
+        }
+    }
+}
+
+/// Each thread's maps have keys of their own.
+#[test]
+fn a_conference_repeats_on_another_thread() {
+    for topology in ["mesh", "mcu"] {
+        let digest = move || {
+            let mut config = conference(topology, 4);
+            config.warmup = Duration::from_secs(3);
+            config.measured = Duration::from_secs(1);
+            held(config).digest
+        };
+        let here = digest();
+        for _ in 0..2 {
+            assert_eq!(
+                std::thread::spawn(digest).join().unwrap(),
+                here,
+                "{topology}"
+            );
+        }
+    }
 }
