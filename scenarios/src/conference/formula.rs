@@ -167,13 +167,14 @@ fn participant(plan: &Plan, demand: &Demand, ways: &Ways, number: usize) -> Part
     let mut down = flows.into;
     for (connection, end) in plan.connections_of(place) {
         // Only on the leg between a client and its own relay is there more to carry.
-        if let Some(per_packet) = ways.of(connection).client_overhead(end) {
-            let kbps = |packets: f64| packets * per_packet as f64 * 8.0 / 1_000.0;
-            let sent = demand.on(connection, end);
-            let got = demand.on(connection, 1 - end);
-            up.turn += kbps(sent.packets + got.feedback_packets());
-            down.turn += kbps(got.packets + sent.feedback_packets());
-        }
+        let more = |is_up, packets: f64| {
+            let bytes = ways.of(connection).client_overhead(end, is_up);
+            packets * bytes.unwrap_or(0) as f64 * 8.0 / 1_000.0
+        };
+        let sent = demand.on(connection, end);
+        let got = demand.on(connection, 1 - end);
+        up.turn += more(true, sent.packets + got.feedback_packets());
+        down.turn += more(false, got.packets + sent.feedback_packets());
     }
     let mut received: Vec<Received> = Vec::new();
     for (connection, end) in plan.connections_of(place) {
@@ -275,17 +276,16 @@ fn turn(plan: &Plan, demand: &Demand, ways: &Ways) -> TurnOutcome {
     let mut relayed = 0;
     let mut kbps = 0.0;
     for connection in 0..plan.connections.len() {
-        let Way::Relayed { relays, .. } = ways.of(connection) else {
-            continue;
-        };
-        relayed += 1;
+        let way = ways.of(connection);
+        relayed += usize::from(matches!(way, Way::Relayed { .. }));
         for end in [0, 1] {
-            let sent = demand.on(connection, end);
-            kbps += (sent.rates() + sent.feedback()).total() * f64::from(relays);
+            let [sent, got] = [end, 1 - end].map(|end| demand.on(connection, end));
+            let out = (sent.rates() + got.feedback()).total();
+            kbps += out * way.relays(end) as f64;
         }
     }
     TurnOutcome {
-        relayed_share: f64::from(relayed) / plan.connections.len().max(1) as f64,
+        relayed_share: relayed as f64 / plan.connections.len().max(1) as f64,
         relayed_kbps: kbps,
     }
 }
@@ -387,5 +387,17 @@ mod tests {
         assert!(near(outcome.turn.relayed_share, 1.0 / 3.0));
         assert!(outcome.participants[1].up.turn > 0.0);
         assert_eq!(outcome.participants[0].up.turn, 0.0);
+    }
+
+    #[test]
+    fn a_pair_that_needs_a_relay_uses_one_at_a_time() {
+        let mut config = ConferenceConfig::new(Topology::Mesh, 2, None);
+        for it in &mut config.participants {
+            it.network = "nat:apdm/apdf".parse().unwrap();
+        }
+        let outcome = run(&Plan::new(config).unwrap()).unwrap();
+        let both_ways: f64 = outcome.participants.iter().map(|it| it.up.media).sum();
+        let ratio = outcome.turn.relayed_kbps / both_ways;
+        assert!((1.0..1.05).contains(&ratio), "{ratio}");
     }
 }

@@ -1,6 +1,7 @@
 //! One end of a connection: what it needs to send and to receive, whoever has it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use pinhole::{ProgramId, Time};
 
@@ -12,6 +13,9 @@ use crate::congestion::{Controller, Pacer};
 
 /// Packets that can be sent again.
 const HISTORY: usize = 1_024;
+
+/// The time over which retransmissions are counted: libwebrtc's.
+const RESENT_WINDOW: Duration = Duration::from_millis(500);
 
 /// Streams of a connection's end, numbered: those of a track follow each other.
 #[derive(Debug, Default)]
@@ -114,6 +118,9 @@ pub(super) struct Leg {
     /// The next transport-wide sequence number.
     pub(super) sequence: u16,
     pub(super) history: VecDeque<Media>,
+    /// What was sent again of late: when, and bits on the wire.
+    resent: VecDeque<(Time, u32)>,
+    resent_bits: u64,
     pub(super) out: Numbering,
     pub(super) sent: Active,
     pub(super) recorder: Recorder,
@@ -140,6 +147,8 @@ impl Leg {
             control: None,
             sequence: 0,
             history: VecDeque::new(),
+            resent: VecDeque::new(),
+            resent_bits: 0,
             sent: Active::new(out.count()),
             out,
             recorder: Recorder::new(),
@@ -157,6 +166,33 @@ impl Leg {
             self.history.pop_front();
         }
         self.history.push_back(media);
+    }
+
+    /// Whether a packet of so many bytes may be sent again: as libwebrtc has it, retransmissions
+    /// alone never exceed the estimate. Counts it if so.
+    pub(super) fn may_resend(&mut self, now: Time, bytes: usize) -> bool {
+        let Some(control) = &self.control else {
+            return true;
+        };
+        let target_bps = control.controller.target_bps() as f64;
+        if self.resent_kbps(now) * 1_000.0 >= target_bps {
+            return false;
+        }
+        let bits = bytes as u32 * 8;
+        self.resent.push_back((now, bits));
+        self.resent_bits += u64::from(bits);
+        true
+    }
+
+    /// What retransmissions took of late, in kbit/s: the encoders have so much less.
+    pub(super) fn resent_kbps(&mut self, now: Time) -> f64 {
+        while let Some((at, bits)) = self.resent.front().copied()
+            && at + RESENT_WINDOW <= now
+        {
+            self.resent.pop_front();
+            self.resent_bits -= u64::from(bits);
+        }
+        self.resent_bits as f64 / 1_000.0 / RESENT_WINDOW.as_secs_f64()
     }
 
     /// A packet that was sent before.

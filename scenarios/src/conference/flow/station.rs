@@ -245,10 +245,11 @@ impl Station {
 
     /// Shares what a leg bears among the tracks made here: sound, then the screen, then the camera.
     fn steer(&mut self, now: Time, leg: usize) {
+        let resent = self.legs[leg].resent_kbps(now);
         let Some(control) = &self.legs[leg].control else {
             return;
         };
-        let mut left = control.controller.target_bps() as f64 / 1_000.0;
+        let mut left = control.controller.target_bps() as f64 / 1_000.0 - resent;
         let own = self.producers.iter().filter(|(of, _)| *of == leg);
         let sounds = own.filter(|(_, it)| it.kind == SourceKind::Audio).count();
         left -= sounds as f64 * capacity::audio_kbps(&self.plan);
@@ -362,7 +363,10 @@ impl Station {
             }
             Rtcp::Nack(track, layer, nacked) => {
                 for sequence in nacked.sequences() {
-                    if let Some(media) = self.legs[leg].again(*track, *layer, sequence) {
+                    let this = &mut self.legs[leg];
+                    if let Some(media) = this.again(*track, *layer, sequence)
+                        && this.may_resend(now, media.wire_length())
+                    {
                         let rtx = Media {
                             kind: Kind::Rtx,
                             ..media

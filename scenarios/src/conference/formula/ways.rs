@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::call::{CallConfig, CallError, Caller, PathClass, TurnTransport};
 use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan};
+use crate::ice::CandidateType;
 
 /// How a connection gets there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,21 +14,35 @@ pub(super) enum Way {
     Direct,
     /// Over relays.
     Relayed {
-        /// What each end's own relay is reached over, if it uses one.
+        /// What each end's own relay is reached over, if it has one on the way.
         over: [Option<TurnTransport>; 2],
-        /// How many relays are in a row.
-        relays: u8,
+        /// Whether what each end sends goes through its own relay, and whether through the other's.
+        through: [[bool; 2]; 2],
     },
     /// Not at all.
     None,
 }
 
 impl Way {
-    /// Bytes that a media packet is longer between that end and its relay.
-    pub(super) fn client_overhead(self, end: usize) -> Option<usize> {
-        let Way::Relayed { over, .. } = self else {
+    /// Through how many relays goes what that end sends.
+    pub(super) fn relays(self, end: usize) -> usize {
+        match self {
+            Way::Relayed { through, .. } => through[end].into_iter().filter(|it| *it).count(),
+            Way::Direct | Way::None => 0,
+        }
+    }
+
+    /// Bytes that a media packet is longer between that end and its relay, on the way up or down.
+    /// `None`: it doesn't go through one there.
+    pub(super) fn client_overhead(self, end: usize, is_up: bool) -> Option<usize> {
+        let Way::Relayed { over, through } = self else {
             return None;
         };
+        let [own, _] = through[end];
+        let [_, to_this_one] = through[1 - end];
+        if !(if is_up { own } else { to_this_one }) {
+            return None;
+        }
         Some(match over[end]? {
             TurnTransport::Udp => overhead::CHANNEL_DATA,
             // TCP's header in place of UDP's, and ChannelData's padding, on average.
@@ -87,6 +102,9 @@ fn call(caller: &mut Caller, plan: &Plan, kinds: &[String; 2]) -> Result<Way, Ca
         return Ok(Way::Direct);
     }
     let over = connection.relay_transports;
-    let relays = over.iter().flatten().count() as u8;
-    Ok(Way::Relayed { over, relays })
+    let is_relay = |kind| kind == CandidateType::Relayed;
+    let through = connection
+        .types
+        .map(|pair| [is_relay(pair.local), is_relay(pair.remote)]);
+    Ok(Way::Relayed { over, through })
 }

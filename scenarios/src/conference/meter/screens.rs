@@ -141,6 +141,12 @@ impl Screens {
             }
             Some(_) => {}
         }
+        // The least of all times, not only of those measured: a queue may be full from then on.
+        let delay = now.saturating_since(captured);
+        let least = reception
+            .least_delay
+            .map_or(delay, |least| least.min(delay));
+        reception.least_delay = Some(least);
         if now < self.from {
             // Intervals count from the first frame on, so that the first measured isn't a freeze.
             if is_video {
@@ -159,11 +165,6 @@ impl Screens {
             reception.freezes.shown(now);
         }
         if is_video != self.has_audio {
-            let delay = now.saturating_since(captured);
-            let least = reception
-                .least_delay
-                .map_or(delay, |least| least.min(delay));
-            reception.least_delay = Some(least);
             screen.delay.add(delay.as_micros() as u64);
             screen.queueing.add((delay - least).as_micros() as u64);
         }
