@@ -68,6 +68,15 @@ fn everybody_sees_everybody_again_after_one_roamed() {
         for gap in &outcome.gaps {
             assert!(gap.to.is_some(), "{topology}: {gap:?}");
         }
+        let [roam] = outcome.roams[..] else {
+            panic!("{topology}: {:?}", outcome.roams);
+        };
+        assert_eq!((roam.participant, roam.at), (3, roams));
+        // The other ends must hear of the new network, and check it.
+        assert!(
+            roam.lost().unwrap() > Duration::from_millis(200),
+            "{roam:?}"
+        );
     }
 }
 
