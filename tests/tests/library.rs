@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pinhole_scenarios::report::scenario_failure;
-use pinhole_scenarios::scenario::{Scenario, schema};
+use pinhole_scenarios::report::{meeting_failure, scenario_failure};
+use pinhole_scenarios::scenario::{Played, load, schema};
 
 fn library() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/library")
@@ -12,9 +12,16 @@ fn library() -> PathBuf {
 
 fn holds(name: &str) {
     let file = library().join("scenarios").join(format!("{name}.toml"));
-    let scenario = Scenario::load(&file).unwrap_or_else(|error| panic!("{error}"));
-    let ran = scenario.run().unwrap_or_else(|error| panic!("{error}"));
-    assert!(ran.holds(), "\n{}", scenario_failure(&scenario, &ran));
+    match load(&file).unwrap_or_else(|error| panic!("{error}")) {
+        Played::Call(scenario) => {
+            let ran = scenario.run().unwrap_or_else(|error| panic!("{error}"));
+            assert!(ran.holds(), "\n{}", scenario_failure(&scenario, &ran));
+        }
+        Played::Conference(meeting) => {
+            let met = meeting.run().unwrap_or_else(|error| panic!("{error}"));
+            assert!(met.holds(), "\n{}", meeting_failure(&meeting, &met));
+        }
+    }
 }
 
 mod scenarios {

@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pinhole::link::AccessProfile;
 
-use super::meeting::{Access, MeetingOptions, PriceOptions, access, fidelity};
+use super::meeting::{Access, MeetingOptions, PriceOptions, access};
 use super::output::{stdout, write_file};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
@@ -23,7 +23,7 @@ pub(super) struct CompareArgs {
     #[arg(long, default_value = "2..20", value_name = "FROM..TO", value_parser = sizes)]
     participants: Sizes,
     /// How exactly each is simulated: full, flow or formula
-    #[arg(long, default_value = "flow", value_name = "FIDELITY", value_parser = fidelity)]
+    #[arg(long, default_value = "flow", value_name = "FIDELITY")]
     fidelity: Fidelity,
     /// The access link of every participant, or none for no limit; of several, separated by commas,
     /// each has the next

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::meeting::{Access, MeetingOptions, PriceOptions, access, fidelity, roams};
+use super::meeting::{Access, MeetingOptions, PriceOptions, access, roams};
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
 use crate::conference::{
@@ -37,7 +37,7 @@ pub(super) struct ConferenceArgs {
     viewers: Option<usize>,
     /// How exactly it is simulated: full (a production stack), flow (every packet, sized only) or
     /// formula (instant)
-    #[arg(long, default_value = "flow", value_name = "FIDELITY", value_parser = fidelity)]
+    #[arg(long, default_value = "flow", value_name = "FIDELITY")]
     fidelity: Fidelity,
     /// The access link of every participant, or none for no limit; of several, separated by commas,
     /// each has the next

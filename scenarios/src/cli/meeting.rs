@@ -11,7 +11,7 @@ use pinhole::topology::Kind;
 use super::options::milliseconds;
 use crate::call::TurnOffer;
 use crate::conference::media::{AudioProfile, VideoProfile};
-use crate::conference::{ConferenceConfig, Fidelity, OFFERED, Participant, Prices, Topology, View};
+use crate::conference::{ConferenceConfig, Fidelity, Participant, Prices, Topology, View};
 
 /// What everybody has in common, and how the conference is measured.
 #[derive(Args, Clone)]
@@ -234,21 +234,6 @@ impl Access {
     pub(super) fn name(self) -> &'static str {
         self.0.map_or("none", |profile| profile.name)
     }
-}
-
-/// A fidelity that there is.
-pub(super) fn fidelity(text: &str) -> Result<Fidelity, String> {
-    let found: Fidelity = text
-        .parse()
-        .map_err(|error: crate::conference::UnknownFidelity| error.to_string())?;
-    if OFFERED.contains(&found) {
-        return Ok(found);
-    }
-    let names: Vec<&str> = OFFERED.iter().map(|it| it.name()).collect();
-    Err(format!(
-        "{found} isn't built yet; there are {}",
-        names.join(" and ")
-    ))
 }
 
 /// When a participant roams, and to which kind of network: `nat:eim/apdf@20s`.

@@ -8,6 +8,7 @@
 mod demand;
 mod ways;
 
+use pinhole::link::Link;
 use pinhole::trace::{Counts, Digest};
 
 use self::demand::Demand;
@@ -246,7 +247,9 @@ fn one_way_ms(plan: &Plan, from: usize, to: usize) -> f64 {
             f64::from(profile.round_trip_ms) / 2.0 + serialized
         })
     };
-    legs + access(from, true) + access(to, false)
+    // From the sender to its router, and from the receiver's router to it.
+    let lan = 2.0 * ms(Link::lan().up.delay);
+    legs + lan + access(from, true) + access(to, false)
 }
 
 fn server(plan: &Plan, demand: &Demand, number: usize) -> ServerOutcome {

@@ -35,4 +35,4 @@ pub use plan::{
     AUDIBLE, Connection, Content, MOST_PARTICIPANTS, MOST_TRACKS, Place, Plan, PlanError, Server,
     Source, SourceId, SourceKind, Track,
 };
-pub use run::{ConferenceError, OFFERED, TooLarge, bears, cost, run};
+pub use run::{ConferenceError, TooLarge, bears, cost, run};

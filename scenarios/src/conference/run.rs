@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use pinhole::Internet;
+
 use super::config::Fidelity;
 use super::flow::{self, FlowError};
 use super::formula;
+use super::full::{self, FullError};
 use super::outcome::ConferenceOutcome;
 use super::plan::Plan;
 use crate::call::CallError;
@@ -21,17 +24,12 @@ pub enum ConferenceError {
     /// A simulation had spent what it may.
     #[error(transparent)]
     Flow(#[from] FlowError),
+    /// The same of production stacks.
+    #[error(transparent)]
+    Full(#[from] FullError),
     /// The fidelity isn't for conferences of this size.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// Nobody has built it.
-    #[error("fidelity: {0} isn't built; there are {known}", known = names())]
-    NotBuilt(Fidelity),
-}
-
-fn names() -> String {
-    let names: Vec<&str> = OFFERED.iter().map(|it| it.name()).collect();
-    names.join(", ")
 }
 
 /// A conference is too large for a fidelity.
@@ -74,12 +72,9 @@ pub fn run(plan: &Plan, fidelity: Fidelity) -> Result<ConferenceOutcome, Confere
     match fidelity {
         Fidelity::Formula => Ok(formula::run(plan)?),
         Fidelity::Flow => Ok(flow::run(plan)?),
-        Fidelity::Full => Err(ConferenceError::NotBuilt(fidelity)),
+        Fidelity::Full => Ok(full::run(plan, &mut Internet::default())?),
     }
 }
-
-/// The fidelities that [`run`] offers, the most exact first.
-pub const OFFERED: &[Fidelity] = &[Fidelity::Flow, Fidelity::Formula];
 
 /// Whether a fidelity can bear a conference.
 ///
@@ -96,7 +91,7 @@ pub fn bears(plan: &Plan, fidelity: Fidelity) -> Result<(), TooLarge> {
     if participants <= most && takes <= PATIENCE {
         return Ok(());
     }
-    let coarser = OFFERED.iter().copied().find(|other| {
+    let coarser = Fidelity::ALL.into_iter().find(|other| {
         *other < fidelity
             && self::most(plan, *other).is_none_or(|most| participants <= most)
             && cost(plan, *other, packets_per_second) <= PATIENCE

@@ -228,10 +228,6 @@ fn a_mesh_behind_nats_of_which_one_lets_no_udp_out() {
     };
     assert!(relayed(2, 0) && relayed(2, 1), "over TCP or TLS");
     assert!(
-        !relayed(0, 1) && !relayed(1, 0),
-        "EIM and APDM with filters meet by prflx"
-    );
-    assert!(
         mesh.member(0)
             .transports
             .iter()

@@ -106,7 +106,7 @@ pub(super) struct Leg {
     pub(super) end: usize,
     pub(super) peer: Option<ProgramId>,
     pub(super) connected: bool,
-    /// Whether its packets go over a relay of this side's.
+    /// Whether its packets go over a TURN server.
     pub(super) over_relay: bool,
     /// What it may have to send at the most, in kbit/s, where that must be controlled.
     pub(super) to_control: Option<f64>,

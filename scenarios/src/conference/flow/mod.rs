@@ -22,6 +22,7 @@ mod station;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use pinhole::topology::BuildError;
@@ -67,6 +68,8 @@ pub fn run_in(net: &mut Internet, plan: &Plan) -> Result<ConferenceOutcome, Flow
     net.observe(meter.clone());
     let services = services::serve(net, plan, &scene);
     let capacity = Capacity::of(plan);
+    let turn = scene.turn.iter().map(|node| net.address(*node).into());
+    let turn: Rc<[IpAddr]> = turn.collect();
     let plan = Rc::new(plan.clone());
     let nobody = crate::call::Servers::default();
     let participants = (0..plan.participants().len()).map(|number| {
@@ -79,7 +82,7 @@ pub fn run_in(net: &mut Internet, plan: &Plan) -> Result<ConferenceOutcome, Flow
     let stations: Vec<ProgramId> = participants
         .chain(servers)
         .map(|(place, host, services)| {
-            let station = Station::new(&plan, place, services, &capacity, meter.clone());
+            let station = Station::new(&plan, place, services, &turn, &capacity, meter.clone());
             net.attach(host, station)
         })
         .collect();

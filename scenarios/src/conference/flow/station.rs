@@ -1,5 +1,6 @@
 //! The program of a participant or a server: its legs, what it makes, what it forwards.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub(super) struct Station {
     transports: Transports,
     /// What is made here: leg and producer.
     producers: Vec<(usize, Producer)>,
+    /// The service's TURN servers.
+    turn: Rc<[IpAddr]>,
     alarms: Alarms,
     report_at: Time,
     look_at: Option<Time>,
@@ -81,6 +84,7 @@ impl Station {
         plan: &Rc<Plan>,
         place: Place,
         servers: &Servers,
+        turn: &Rc<[IpAddr]>,
         capacity: &Capacity,
         meter: Meter,
     ) -> Self {
@@ -127,6 +131,7 @@ impl Station {
             leg_of,
             transports,
             producers,
+            turn: Rc::clone(turn),
             alarms: Alarms::default(),
             report_at: Time::ZERO + Duration::from_micros(phase),
             look_at: None,
@@ -143,7 +148,7 @@ impl Station {
         self.legs[self.leg_of[connection] as usize].peer = Some(peer);
     }
 
-    /// Its connections, and whether each goes over a relay of its own, or did when it was lost.
+    /// Its connections, and whether each goes over a TURN server, or did when it was lost.
     pub(super) fn connections(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
         let legs = self.legs.iter();
         legs.map(|leg| (leg.connection, leg.over_relay))
@@ -181,7 +186,11 @@ impl Station {
 
     fn event(&mut self, now: Time, leg: usize, event: TransportEvent) {
         match event {
-            TransportEvent::Selected { relayed, .. } => {
+            TransportEvent::Selected {
+                relayed, remote, ..
+            } => {
+                // Over this side's relay, or over the other's.
+                let relayed = relayed || self.turn.contains(&remote.ip());
                 let this = &mut self.legs[leg];
                 let was_lost = !std::mem::replace(&mut this.connected, true);
                 // As libwebrtc has it: another pair of the same networks is no other route.

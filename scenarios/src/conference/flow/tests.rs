@@ -141,6 +141,8 @@ fn a_mesh_finds_ways_around_nats() {
     let mut config = config("mesh", 3, None);
     config.participants[0].network = "nat:apdm/apdf".parse().unwrap();
     config.participants[1].network = "nat:apdm/apdf".parse().unwrap();
+    // Who filters nothing meets both without a relay.
+    config.participants[2].network = "nat:eim/eif".parse().unwrap();
     config.warmup = Duration::from_secs(9);
     let outcome = outcome(config);
     assert!(outcome.all_seen.is_some());
