@@ -341,7 +341,7 @@ impl Forwarder {
             let Some(slot) = slot else { continue };
             if let Some(write) = slot.take(layer, packet, starts_key) {
                 let mid = slot.mid();
-                hub.act(now, *leg_number, |rtc| {
+                hub.write(now, *leg_number, |rtc| {
                     if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                         stream.write_rtp(write);
                     }
