@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `{{#run ARGS}}` | the command and what it prints |
 //! | `{{#run ARGS \| exit 2}}` | the same for a command that is to end with that status |
-//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
+//! | `{{#value ARGS \| PATH}}` | a value of its JSON, within a sentence; `PATH as percent` or `PATH as of 100` for shares, `PATH as time` for milliseconds, `PATH as rate` for kbit/s, `PATH as whole` for counts, `story after "data takes" before "by"` for what a story says there; truths are yes and no |
 //! | `{{#holds ARGS \| PATH OP VALUE}}` | nothing; the build fails where it doesn't hold |
-//! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it |
+//! | `{{#picture --OPTION ARGS \| TEXT}}` | the SVG that this option writes, with its text for those who can't see it; `--OPTION/FILE.svg` is a file of the directory that this option writes |
 //! | `{{#exercise CHAPTER/NAME}}` | an exercise's scenario file, and how to run it; it must fail as it stands |
 //! | `{{#population CHAPTER/NAME}}` | an exercise's population file, `CHAPTER/populations/NAME.toml` |
 //! | `{{#solution CHAPTER/NAME}}` | its solution's file, and what running it prints; it must pass |
@@ -61,6 +61,10 @@ pub(crate) enum Unit {
     OfHundred,
     /// Milliseconds, said in the unit that people would choose.
     Time,
+    /// kbit/s, said in the unit that people would choose.
+    Rate,
+    /// Rounded, with a comma at every thousand.
+    Whole,
     /// A text or a story: the words of it that stand after some and before others.
     Words { after: String, before: String },
 }
@@ -157,14 +161,17 @@ impl Directive {
                     [path, "as", "percent"] => (path, Unit::Percent),
                     [path, "as", "of", "100"] => (path, Unit::OfHundred),
                     [path, "as", "time"] => (path, Unit::Time),
+                    [path, "as", "rate"] => (path, Unit::Rate),
+                    [path, "as", "whole"] => (path, Unit::Whole),
                     [path, "after", after, "before", before] => {
                         let (after, before) = (after.to_owned(), before.to_owned());
                         (path, Unit::Words { after, before })
                     }
                     _ => {
                         return Err(format!(
-                            "a value is PATH, PATH as percent, PATH as of 100, PATH as time, or \
-                             PATH after \"WORDS\" before \"WORDS\"; this is {path:?}"
+                            "a value is PATH, PATH as percent, PATH as of 100, PATH as time, PATH \
+                             as rate, PATH as whole, or PATH after \"WORDS\" before \"WORDS\"; \
+                             this is {path:?}"
                         ));
                     }
                 };

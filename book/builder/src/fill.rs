@@ -200,22 +200,41 @@ impl Filler<'_> {
         let name = self.draw(option, args)?;
         let up = "../".repeat(depth);
         let command = spelled(args);
+        let typed = match option.split_once('/') {
+            None => format!("*`{command} {option} picture.svg`*"),
+            Some((option, file)) => format!("*`{command} {option} pictures`: pictures/{file}*"),
+        };
         Ok(format!(
-            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n*`{command} {option} picture.svg`*"
+            "[![{text}]({up}{GENERATED}/{name})]({up}{GENERATED}/{name})\n\n{typed}"
         ))
     }
 
     /// Draws a picture, if that wasn't done before, and says how its file is called.
     fn draw(&mut self, option: &str, args: &[String]) -> std::result::Result<String, String> {
-        let name = format!("{}.svg", file_name(option, args));
-        let file = self.pictures.join(&name);
-        if self.written.insert(name.clone()) {
+        let (option, of_directory) = match option.split_once('/') {
+            None => (option, None),
+            Some((option, file)) => (option, Some(file)),
+        };
+        let written = file_name(option, args);
+        let name = match of_directory {
+            None => format!("{written}.svg"),
+            Some(file) => format!("{written}/{file}"),
+        };
+        let target = match of_directory {
+            None => &name,
+            Some(_) => &written,
+        };
+        if self.written.insert(target.clone()) {
             let mut args = args.to_vec();
-            args.extend([option.to_owned(), file.display().to_string()]);
+            let target = self.pictures.join(target);
+            args.extend([option.to_owned(), target.display().to_string()]);
             let ran = self.runs.run(&args)?;
             if ran.status > 1 {
                 return Err(ran.complained.clone());
             }
+        }
+        if !self.pictures.join(&name).is_file() {
+            return Err(format!("{option} wrote no {name}"));
         }
         Ok(name)
     }
@@ -264,10 +283,14 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
                 Unit::Time if number < 1000.0 => format!("{} ms", digits(number)),
                 Unit::Time if number < 120_000.0 => format!("{} s", digits(number / 1000.0)),
                 Unit::Time => format!("{} min", digits(number / 60_000.0)),
+                Unit::Rate if number < 1_000.0 => format!("{number:.0} kbit/s"),
+                Unit::Rate if number < 1e6 => format!("{} Mbit/s", digits(number / 1e3)),
+                Unit::Rate => format!("{} Gbit/s", digits(number / 1e6)),
+                Unit::Whole => grouped(number.round() as i64),
                 Unit::AsItIs | Unit::Words { .. } => digits(number),
             })
         }
-        (Unit::Percent | Unit::OfHundred | Unit::Time, value) => {
+        (Unit::Percent | Unit::OfHundred | Unit::Time | Unit::Rate | Unit::Whole, value) => {
             Err(format!("{value} is no number"))
         }
         (Unit::AsItIs, Value::String(text)) => Ok(text.clone()),
@@ -281,6 +304,19 @@ fn spoken(value: &Value, unit: &Unit) -> std::result::Result<String, String> {
 fn digits(number: f64) -> String {
     let text = format!("{number:.1}");
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
+/// A number with a comma at every thousand.
+fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = if number < 0 { "-" } else { "" }.to_owned();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -305,6 +341,15 @@ mod tests {
         assert_eq!(time(1500.0), "1.5 s");
         assert_eq!(time(60_000.0), "60 s");
         assert_eq!(time(300_000.0), "5 min");
+        let rate = |value: f64| said(Value::from(value), Unit::Rate).unwrap();
+        assert_eq!(rate(642.4), "642 kbit/s");
+        assert_eq!(rate(54_690.3), "54.7 Mbit/s");
+        assert_eq!(rate(3_347_698.0), "3.3 Gbit/s");
+        let whole = |value: f64| said(Value::from(value), Unit::Whole).unwrap();
+        assert_eq!(whole(845_075.4), "845,075");
+        assert_eq!(whole(1_000_000.0), "1,000,000");
+        assert_eq!(whole(-12.6), "-13");
+        assert_eq!(whole(100.0), "100");
         let words = |after: &str| Unit::Words {
             after: after.to_owned(),
             before: "by this".to_owned(),
@@ -315,6 +360,7 @@ mod tests {
         assert!(said(Value::Null, Unit::AsItIs).is_err());
         assert!(said(Value::from("relayed"), Unit::Percent).is_err());
         assert!(said(Value::from("relayed"), Unit::Time).is_err());
+        assert!(said(Value::from("relayed"), Unit::Rate).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
 use crate::conference::{
     ConferenceConfig, Fidelity, MOST_PARTICIPANTS, Part, Participant, Plan, PlanError, Topology,
-    formula, run as hold,
+    bears, formula, run as hold,
 };
 use crate::file;
 use crate::report;
@@ -71,6 +71,7 @@ pub(super) struct ConferenceArgs {
 pub(super) fn run(args: &ConferenceArgs, everywhere: Everywhere) -> Result<Done, Failure> {
     let plan = Plan::new(config(args, everywhere.seed)?)?;
     refuse_what_formulas_cannot(args, &plan)?;
+    bears(&plan, args.fidelity)?;
     let mut warnings = args.meeting.idle(args.topology, args.fidelity);
     if args.fidelity == Fidelity::Formula && args.warmup.is_some() {
         warnings.push("--warmup makes no difference here: a formula has no beginning".to_owned());

@@ -110,6 +110,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// The connections.
     pub connections: Vec<Connection>,
+    /// Which of them end at each place, participants first, each with the end that is there.
+    ends: Vec<Vec<(usize, usize)>>,
 }
 
 /// Why a conference can't be planned.
@@ -185,6 +187,7 @@ impl Plan {
             servers: servers(&config),
             sources: Vec::new(),
             connections: Vec::new(),
+            ends: Vec::new(),
             config,
         };
         plan.add_sources();
@@ -193,6 +196,7 @@ impl Plan {
             Topology::Sfu | Topology::Cascade(_) => plan.connect_to_servers(),
             Topology::Mcu => plan.connect_to_mixer(),
         }
+        plan.ends = plan.sorted_by_place();
         Ok(plan)
     }
 
@@ -232,12 +236,24 @@ impl Plan {
 
     /// The connections that end at a place, each with the end (0 or 1) that is there.
     pub fn connections_of(&self, place: Place) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let connections = self.connections.iter().enumerate();
-        connections.flat_map(move |(number, connection)| {
-            let ends = connection.ends.into_iter().enumerate();
-            let here = ends.filter(move |(_, end)| *end == place);
-            here.map(move |(end, _)| (number, end))
-        })
+        self.ends[self.index(place)].iter().copied()
+    }
+
+    fn index(&self, place: Place) -> usize {
+        match place {
+            Place::Participant(number) => number,
+            Place::Server(number) => self.participants().len() + number,
+        }
+    }
+
+    fn sorted_by_place(&self) -> Vec<Vec<(usize, usize)>> {
+        let mut ends = vec![Vec::new(); self.participants().len() + self.servers.len()];
+        for (number, connection) in self.connections.iter().enumerate() {
+            for (end, place) in connection.ends.into_iter().enumerate() {
+                ends[self.index(place)].push((number, end));
+            }
+        }
+        ends
     }
 
     /// How many sources of others a participant gets to see or hear, servers' choice aside.

@@ -197,9 +197,10 @@ impl Panel {
             let _ = writeln!(
                 svg,
                 "<line class=\"limit\" x1=\"{left_edge:.1}\" y1=\"{0:.1}\" x2=\"{right_edge:.1}\" \
-                 y2=\"{0:.1}\"/><text class=\"limit-name small\" x=\"{1:.1}\" y=\"{2:.1}\">{3}</text>",
+                 y2=\"{0:.1}\"/><text class=\"limit-name small\" text-anchor=\"end\" x=\"{1:.1}\" \
+                 y=\"{2:.1}\">{3}</text>",
                 y(limit.at),
-                left_edge + 6.0,
+                right_edge - 4.0,
                 y(limit.at) - 5.0,
                 escaped(&limit.name)
             );

@@ -142,16 +142,13 @@ impl Demand {
             sent: Vec::with_capacity(plan.connections.len()),
             rates: Vec::with_capacity(plan.connections.len()),
         };
-        let counts = counts(plan);
         // What owners send comes first: what servers forward is made of it.
         let mut ladders = vec![0; plan.sources.len()];
         let mut own: Vec<[Vec<Carried>; 2]> = Vec::with_capacity(plan.connections.len());
         for (number, connection) in plan.connections.iter().enumerate() {
             own.push([0, 1].map(|end| {
                 let tracks = &connection.tracks[end];
-                let budget = is_bounded
-                    .then(|| budget(plan, &counts, number, end))
-                    .flatten();
+                let budget = is_bounded.then(|| budget(plan, number, end)).flatten();
                 let carried = everything(plan, tracks, budget);
                 for (track, carried) in tracks.iter().zip(&carried) {
                     if let Carried::Ladder(kbps) = carried
@@ -172,9 +169,7 @@ impl Demand {
                     .iter()
                     .any(|track| plan.source(track.source).owner != connection.ends[end]);
                 if forwards {
-                    let budget = is_bounded
-                        .then(|| budget(plan, &counts, number, end))
-                        .flatten();
+                    let budget = is_bounded.then(|| budget(plan, number, end)).flatten();
                     let viewer = connection.ends[1 - end];
                     *carried = forwarded(plan, tracks, viewer, &ladders, budget, &mut choices);
                 }
@@ -234,30 +229,16 @@ fn received(plan: &Plan, id: SourceId, source: &Source, carried: Carried) -> Rec
     }
 }
 
-/// How many connections end at each place.
-fn counts(plan: &Plan) -> FxHashMap<Place, usize> {
-    let mut counts = FxHashMap::default();
-    for place in plan.connections.iter().flat_map(|it| it.ends) {
-        *counts.entry(place).or_insert(0) += 1;
-    }
-    counts
-}
-
 /// What a connection's end may send in kbit/s on the wire, where a link bounds it: its owner's uplink
 /// divided by its connections, or the other's downlink by its.
-fn budget(
-    plan: &Plan,
-    counts: &FxHashMap<Place, usize>,
-    connection: usize,
-    end: usize,
-) -> Option<f64> {
+fn budget(plan: &Plan, connection: usize, end: usize) -> Option<f64> {
     let ends = plan.connections[connection].ends;
     let part = |place: Place, is_up: bool| {
         let Place::Participant(number) = place else {
             return None;
         };
         let access = plan.participants()[number].access?;
-        let connections = counts.get(&place).copied().unwrap_or(1);
+        let connections = plan.connections_of(place).count().max(1);
         let capacity = if is_up {
             access.up_kbps
         } else {

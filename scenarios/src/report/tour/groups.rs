@@ -137,7 +137,7 @@ impl Groups {
     fn links(&self, page: &mut String) {
         page.push_str(
             "<figure>\n<h3>Where everything in full quality stops fitting</h3>\n\
-             <div class=\"scroll\"><table class=\"times\">\n<thead><tr><th>access link</th>\
+             <div class=\"scroll\"><table class=\"times\">\n<thead><tr><th></th>\
              <th>up</th><th>down</th><th>mesh stops at</th><th>SFU stops at</th></tr></thead>\n\
              <tbody>\n",
         );
