@@ -169,6 +169,41 @@ fn one_seed_is_one_conference_and_another_is_another() {
     assert_ne!(digest("3"), digest("4"));
 }
 
+/// Production stacks draw keys from the operating system, and their maps have another order in each
+/// process.
+#[test]
+fn production_stacks_repeat_in_another_process() {
+    for topology in ["sfu", "cascade:2", "mesh"] {
+        let line = format!(
+            "--topology {topology} --fidelity full --participants 4 --seconds 2 --warmup 2"
+        );
+        let once = json(&words(&line));
+        assert_eq!(once["fidelity"], "full");
+        assert_eq!(once, json(&words(&line)), "{topology}");
+    }
+}
+
+#[test]
+fn what_a_change_of_networks_cost_is_told() {
+    for fidelity in ["flow", "full"] {
+        let line =
+            format!("--topology sfu --fidelity {fidelity} --participants 3 --seconds 6 --warmup 4");
+        let mut arguments = words(&line);
+        arguments.extend(["--with", "bob: roams=open@6s"]);
+        let roamed = json(&arguments);
+        let [roam] = &roamed["roams"].as_array().expect("a list")[..] else {
+            panic!("{}", roamed["roams"]);
+        };
+        assert_eq!(
+            (&roam["participant"], number(&roam["at_ms"])),
+            (&"bob".into(), 6_000.0)
+        );
+        // Shorter than a gap may be, and yet something.
+        let lost = number(&roam["lost_ms"]);
+        assert!((50.0..3_000.0).contains(&lost), "{fidelity}: {lost}");
+    }
+}
+
 #[test]
 fn one_participant_may_differ_from_the_others() {
     let mixed = json(&[

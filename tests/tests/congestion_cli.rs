@@ -37,6 +37,20 @@ fn a_case_has_every_sample_and_repeats() {
     }
 }
 
+/// A whole stack draws keys from the operating system, and its maps have another order in each process.
+#[test]
+fn a_whole_stack_repeats_in_another_process() {
+    let arguments = "congestion --case 5.1 --controller str0m --format json --seed 3";
+    let (code, out, err) = run(arguments);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out, run(arguments).1);
+    let document: Value = serde_json::from_str(&out).expect("one JSON document");
+    assert_eq!(document["controller"], "str0m");
+    let samples = &document["cases"][0]["flows"][0]["samples"];
+    // Where 1 Mbit/s is to be had.
+    assert!(samples[150]["received_kbps"].as_f64() > Some(600.0));
+}
+
 #[test]
 fn the_plot_is_written_and_the_table_told() {
     let path = std::env::temp_dir().join(format!("pinhole-congestion-{}.svg", std::process::id()));
@@ -66,7 +80,7 @@ fn what_does_not_exist_is_refused_with_what_does() {
             "congestion --case 5.6",
             "there are 5.1, 5.2, 5.3, 5.4, 5.5, 5.8",
         ),
-        ("congestion --controller bbr", "there are goog-cc"),
+        ("congestion --controller bbr", "there are goog-cc, str0m"),
         (
             "congestion --case 5.1 --plot /nowhere/at/all.svg",
             "can't be written",

@@ -112,6 +112,7 @@ fn outcome(plan: &Plan, demand: &Demand, ways: &Ways) -> ConferenceOutcome {
         turn: turn(plan, demand, ways),
         all_seen: None,
         gaps: Vec::new(),
+        roams: Vec::new(),
         findings: Vec::new(),
         packets: Counts::default(),
         digest: Digest::default(),

@@ -233,6 +233,7 @@ impl Meter {
             },
             all_seen: inner.screens.all_seen(),
             gaps: inner.screens.gaps(plan.config.until()),
+            roams: inner.screens.roams(),
             findings,
             packets: trace.counts(),
             digest: trace.digest(),

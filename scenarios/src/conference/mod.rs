@@ -28,7 +28,7 @@ pub use config::{
 };
 pub use money::{Bill, Prices};
 pub use outcome::{
-    ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Rates, Received, Second,
+    ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Rates, Received, Roam, Second,
     ServerOutcome, TurnOutcome,
 };
 pub use plan::{

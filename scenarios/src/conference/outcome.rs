@@ -214,6 +214,28 @@ pub struct Gap {
     pub to: Option<Time>,
 }
 
+/// What somebody's change of networks cost. Frames count that were captured after it: they came the new
+/// way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Roam {
+    /// Who changed networks.
+    pub participant: usize,
+    /// When.
+    pub at: Time,
+    /// When everybody who saw or heard it had something of each of its sources again; `None` if that
+    /// never happened.
+    pub seen_again: Option<Time>,
+    /// When it had something again of each source that it saw or heard.
+    pub sees_again: Option<Time>,
+}
+
+impl Roam {
+    /// How long it took until all was as before; `None` if that never happened.
+    pub fn lost(&self) -> Option<Duration> {
+        Some(self.seen_again?.max(self.sees_again?) - self.at)
+    }
+}
+
 /// What came of a conference.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ConferenceOutcome {
@@ -236,6 +258,8 @@ pub struct ConferenceOutcome {
     pub all_seen: Option<Time>,
     /// Gaps longer than a second in what was seen after that.
     pub gaps: Vec<Gap>,
+    /// What each change of networks cost, however little, of those after everybody had everything.
+    pub roams: Vec<Roam>,
     /// Whom a stack's panic or failure took out, and what it said.
     pub findings: Vec<String>,
     /// All packets; none in a formula.

@@ -40,7 +40,7 @@ const SPEECH: i8 = -20;
 const SILENCE: i8 = -127;
 
 /// The share of a packet's bytes, above UDP, that is media.
-pub(super) const MEDIA_SHARE: f64 =
+pub(crate) const MEDIA_SHARE: f64 =
     MAX_PAYLOAD as f64 / (MAX_PAYLOAD + VIDEO_PACKET - IP_UDP) as f64;
 
 /// What both kinds of party know.
@@ -104,6 +104,9 @@ struct Leg {
     senders: Vec<Sender>,
     watched: BTreeMap<Mid, Watched>,
     estimate_kbps: u32,
+    /// What the estimator is to look for, once the first frames have left: padding goes on the stream
+    /// that sent last, and before the first it would go on whichever a map has in front.
+    desired: Option<(Time, u32)>,
     /// When the sound and the picture were captured that came last: a mixer passes them on.
     came: [Option<Time>; 2],
 }
@@ -182,6 +185,7 @@ impl Attendee {
                 senders: Vec::new(),
                 watched: BTreeMap::new(),
                 estimate_kbps: START_KBPS,
+                desired: None,
                 came: [None; 2],
             }
         })
@@ -263,11 +267,9 @@ impl Attendee {
             }
         }
         let desired = desired_kbps(self.plan(), senders.iter().map(|sender| sender.source));
-        self.leg(number).senders = senders;
-        hub.act(now, number, |rtc| {
-            rtc.bwe()
-                .set_bitrate(Bitrate::ZERO, Bitrate::kbps(desired.into()));
-        });
+        let leg = self.leg(number);
+        leg.senders = senders;
+        leg.desired = Some((now + phase + APART * streams, desired));
         self.set_rates(now, number);
         self.plan_next();
     }
@@ -341,6 +343,12 @@ impl Attendee {
         let Some(leg) = self.legs.get_mut(&number) else {
             return;
         };
+        if let Some((_, desired)) = leg.desired.take_if(|(from, _)| *from < now) {
+            hub.act(now, number, |rtc| {
+                rtc.bwe()
+                    .set_bitrate(Bitrate::ZERO, Bitrate::kbps(desired.into()));
+            });
+        }
         for sender in &mut leg.senders {
             let mut writing = Writing {
                 now,
@@ -453,12 +461,18 @@ fn desired_kbps(plan: &Plan, sources: impl Iterator<Item = SourceId>) -> u32 {
 }
 
 /// Whether what was written before has left so far that another frame makes sense.
-fn has_room(rtc: &mut Rtc, now: Time, mid: Mid, rid: Option<Rid>) -> bool {
+pub(crate) fn has_room(rtc: &mut Rtc, now: Time, mid: Mid, rid: Option<Rid>) -> bool {
     let mut direct = rtc.direct_api();
     let info = direct
         .stream_tx_by_mid(mid, rid)
         .and_then(|stream| stream.queue_info()?.first_unsent());
     info.is_none_or(|since| now.to_instant(*EPOCH) < since + BACKLOG)
+}
+
+/// A time in a clock of media.
+pub(crate) fn media_time(taken: Time, clock: Frequency) -> MediaTime {
+    let ticks = (taken - Time::ZERO).as_nanos() * u128::from(clock.get()) / 1_000_000_000;
+    MediaTime::new(ticks as u64, clock)
 }
 
 /// What is about to be written, and where.
@@ -470,17 +484,12 @@ struct Writing {
 }
 
 impl Writing {
-    fn media_time(taken: Time, clock: Frequency) -> MediaTime {
-        let ticks = (taken - Time::ZERO).as_nanos() * u128::from(clock.get()) / 1_000_000_000;
-        MediaTime::new(ticks as u64, clock)
-    }
-
     fn sound(&self, rtc: &mut Rtc, taken: Time, bytes: usize, is_speaking: bool) {
         let level = if is_speaking { SPEECH } else { SILENCE };
         let Some(writer) = rtc.writer(self.mid) else {
             return;
         };
-        let time = Self::media_time(taken, Frequency::FORTY_EIGHT_KHZ);
+        let time = media_time(taken, Frequency::FORTY_EIGHT_KHZ);
         let frame = self.mark.frame(false, bytes);
         let wallclock = self.now.to_instant(*EPOCH);
         // Before the connection stands, and after its end, what is written is dropped.
@@ -496,7 +505,7 @@ impl Writing {
         if let Some(rid) = rid {
             writer = writer.rid(rid);
         }
-        let time = Self::media_time(taken, Frequency::NINETY_KHZ);
+        let time = media_time(taken, Frequency::NINETY_KHZ);
         let frame = self.mark.frame(is_key, bytes);
         let wallclock = self.now.to_instant(*EPOCH);
         let _ = writer.write(self.pt, wallclock, time, frame);

@@ -9,7 +9,9 @@ use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid, Simulcast};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{Candidate as IceCandidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{
+    Candidate as IceCandidate, Event, Input, Output, PacerReason, Reason, Rtc, RtcConfig, RtcError,
+};
 
 use super::crypto::PROVIDER;
 use super::signal::Signal;
@@ -38,6 +40,9 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// How often the stack may want to be woken at one moment: a burst of packets takes one each.
 const MOST_WAKES: usize = 10_000;
+
+/// How long the stack may rest after a packet, before it looks for what it wants to do by itself.
+const REST: Duration = Duration::from_millis(2);
 
 /// One end of a connection.
 pub struct Connection {
@@ -226,6 +231,26 @@ impl Connection {
                 self.failure = Some(why);
                 None
             }
+        }
+    }
+
+    /// Writes one packet that isn't paced, and takes it out of the stack.
+    ///
+    /// After each packet the stack wants to be woken a microsecond later, to look whether there is
+    /// another. A forwarder writes the next itself, and looking at every stream takes the stack most of
+    /// its time: it is woken [`REST`] later, or when something else was due before.
+    pub fn write(&mut self, now: Time, write: impl FnOnce(&mut Rtc)) {
+        let before = self.due;
+        let instant = now.to_instant(*EPOCH);
+        let written = self.act(now, |rtc| {
+            write(rtc);
+            rtc.handle_input(Input::Timeout(instant))
+        });
+        self.note(written);
+        let reason = self.rtc.as_ref().map(Rtc::last_timeout_reason);
+        if reason == Some(Reason::Pacer(PacerReason::Immediate)) {
+            let rested = now + REST;
+            self.due = Some(before.map_or(rested, |due| due.clamp(now, rested)));
         }
     }
 

@@ -26,6 +26,7 @@ use crate::conference::media::allocator::HEADROOM;
 use crate::conference::media::{Allocator, Offer};
 use crate::conference::overhead::{AUDIO_PACKET, IP_UDP, RTP_HEADER, SRTP_TAG, VIDEO_EXTENSIONS};
 use crate::conference::plan::{Place, Plan, SourceId};
+use crate::ice::EPOCH;
 
 /// What a packet takes: one is forwarded after the other. Each connection's stack sends one packet in
 /// a microsecond, and which of two that wait for it goes first would depend on the order of a map.
@@ -212,7 +213,25 @@ impl Forwarder {
                 Sends::Nothing | Sends::Latest => {}
             }
         }
+        self.open(now, number, hub);
         self.choose(now);
+    }
+
+    /// Sends a first packet on one of the lines that carry pictures. Padding goes on the stream that
+    /// sent last, and before the first it would go on whichever a map has in front.
+    fn open(&mut self, now: Time, number: u32, hub: &mut Hub) {
+        let mut slots = self.leg(number).slots.iter().flatten();
+        let Some(mid) = slots.find(|slot| slot.is_video()).map(Slot::mid) else {
+            return;
+        };
+        hub.act(now, number, |rtc| {
+            let mut codecs = rtc.codec_config().params().iter();
+            let pt = codecs.find(|it| it.spec().codec.is_video())?.pt();
+            let mut direct = rtc.direct_api();
+            let stream = direct.stream_tx_by_mid(mid, None)?;
+            stream.write_rtp(slot::opening(pt, now.to_instant(*EPOCH)));
+            Some(())
+        });
     }
 
     /// From now on that line carries that source.
@@ -322,7 +341,7 @@ impl Forwarder {
             let Some(slot) = slot else { continue };
             if let Some(write) = slot.take(layer, packet, starts_key) {
                 let mid = slot.mid();
-                hub.act(now, *leg_number, |rtc| {
+                hub.write(now, *leg_number, |rtc| {
                     if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                         stream.write_rtp(write);
                     }

@@ -14,6 +14,7 @@ mod payload;
 mod run;
 mod signal;
 
+pub(crate) use attendee::{MEDIA_SHARE, has_room, media_time};
 pub use connection::{Connection, Line, Terms};
 pub use party::{Hub, Party, Role};
 pub use payload::Mark;

@@ -101,6 +101,14 @@ impl Hub {
         self.stirred.push(number);
         held.connection.act(now, act)
     }
+
+    /// [Writes](Connection::write) one packet that isn't paced.
+    pub fn write(&mut self, now: Time, number: u32, write: impl FnOnce(&mut str0m::Rtc)) {
+        if let Some(held) = self.connections.get_mut(&number) {
+            self.stirred.push(number);
+            held.connection.write(now, write);
+        }
+    }
 }
 
 /// A party's program.

@@ -6,7 +6,7 @@ use pinhole::Time;
 use rustc_hash::FxHashMap;
 
 use crate::conference::media::{Freezes, Jitter};
-use crate::conference::outcome::{Gap, Percentiles, Received};
+use crate::conference::outcome::{Gap, Percentiles, Received, Roam};
 use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
 use crate::survey::Histogram;
 
@@ -53,11 +53,48 @@ struct Screen {
     expected: [usize; 2],
 }
 
+/// A change of networks: who lacked what when it came.
+#[derive(Clone, Debug)]
+struct Roaming {
+    roam: Roam,
+    /// Viewers and sources; `None` before the change.
+    lacking: Option<Vec<(usize, SourceId)>>,
+}
+
+impl Roaming {
+    /// Strikes out what a viewer has again, or isn't to get any more.
+    fn has(&mut self, now: Time, viewer: usize, source: SourceId) {
+        let Some(lacking) = &mut self.lacking else {
+            return;
+        };
+        if let Some(place) = lacking.iter().position(|it| *it == (viewer, source)) {
+            lacking.swap_remove(place);
+            self.look(now);
+        }
+    }
+
+    fn look(&mut self, now: Time) {
+        let Some(lacking) = &self.lacking else { return };
+        let roam = &mut self.roam;
+        let is_own = |it: &(usize, SourceId)| it.0 == roam.participant;
+        if lacking.iter().all(is_own) {
+            roam.seen_again.get_or_insert(now);
+        }
+        if !lacking.iter().any(is_own) {
+            roam.sees_again.get_or_insert(now);
+        }
+    }
+}
+
 /// All viewers' screens and loudspeakers.
 #[derive(Clone, Debug)]
 pub struct Screens {
     screens: Vec<Screen>,
     kinds: Vec<SourceKind>,
+    owners: Vec<Place>,
+    roamings: Vec<Roaming>,
+    /// When something was shown last.
+    now: Time,
     /// Viewers who lack something.
     waiting: usize,
     all_seen: Option<Time>,
@@ -92,10 +129,26 @@ impl Screens {
             })
             .collect();
         let lacks = |screen: &&Screen| screen.expected != [0; 2];
+        let participants = plan.participants().iter().enumerate();
+        let roamings = participants.filter_map(|(participant, it)| {
+            let (at, _) = it.roams.as_ref()?;
+            Some(Roaming {
+                roam: Roam {
+                    participant,
+                    at: *at,
+                    seen_again: None,
+                    sees_again: None,
+                },
+                lacking: None,
+            })
+        });
         Screens {
             waiting: screens.iter().filter(lacks).count(),
             screens,
             kinds: plan.sources.iter().map(|source| source.kind).collect(),
+            owners: plan.sources.iter().map(|source| source.owner).collect(),
+            roamings: roamings.collect(),
+            now: Time::ZERO,
             all_seen: None,
             gaps: Vec::new(),
             selects: plan.config.last_n.is_some(),
@@ -112,6 +165,8 @@ impl Screens {
             captured,
             ..
         } = shown;
+        self.mind_roams(now, viewer, source, captured);
+        self.now = now;
         let is_video = self.kinds[source.0].is_video();
         let screen = &mut self.screens[viewer];
         let reception = screen.receptions.entry(source).or_default();
@@ -170,12 +225,57 @@ impl Screens {
         }
     }
 
+    fn mind_roams(&mut self, now: Time, viewer: usize, source: SourceId, captured: Time) {
+        for roaming in &mut self.roamings {
+            let Roam {
+                participant, at, ..
+            } = roaming.roam;
+            if now < at {
+                continue;
+            }
+            if roaming.lacking.is_none() && self.all_seen.is_some_and(|seen| seen <= at) {
+                let mut lacking = Vec::new();
+                for (viewer, screen) in self.screens.iter().enumerate() {
+                    for (source, reception) in &screen.receptions {
+                        // What a mixer makes has everybody in it.
+                        let concerns = viewer == participant
+                            || match self.owners[source.0] {
+                                Place::Participant(owner) => owner == participant,
+                                Place::Server(_) => true,
+                            };
+                        let was_there = reception.last.is_some_and(|last| last + GAP >= at);
+                        if concerns && was_there {
+                            lacking.push((viewer, *source));
+                        }
+                    }
+                }
+                roaming.lacking = Some(lacking);
+                roaming.look(at);
+            }
+            if captured >= at {
+                roaming.has(now, viewer, source);
+            }
+        }
+    }
+
     /// A source isn't forwarded to a viewer any more, or in another layer: until the next frame is
     /// no freeze.
     pub fn paused(&mut self, viewer: usize, source: SourceId) {
         if let Some(reception) = self.screens[viewer].receptions.get_mut(&source) {
             reception.freezes.pause();
         }
+        // Whoever isn't chosen any more isn't missed.
+        if self.selects {
+            for roaming in &mut self.roamings {
+                roaming.has(self.now, viewer, source);
+            }
+        }
+    }
+
+    /// What changes of networks cost.
+    pub(super) fn roams(&self) -> Vec<Roam> {
+        let measured = self.roamings.iter().filter(|it| it.lacking.is_some());
+        measured.map(|it| it.roam).collect()
     }
 
     /// When everybody had something of everything it was to get.

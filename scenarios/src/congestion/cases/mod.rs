@@ -15,12 +15,14 @@ mod flow;
 mod outcome;
 mod path;
 mod source;
+mod stack;
 pub mod verdict;
 
 pub use case::{Case, Flow, MAX_BPS, MIN_BPS, START_BPS, Step};
 pub use flow::GoogCc;
 pub use outcome::{CaseOutcome, FlowSeries, LOG_INTERVAL, Sample};
 pub use source::Source;
+pub use stack::Str0m;
 pub use verdict::{Criterion, Verdict};
 
 use std::net::SocketAddr;
@@ -94,7 +96,7 @@ pub fn contender(name: &str) -> Result<Box<dyn Contender>, UnknownContender> {
 
 /// Every contender.
 fn contenders() -> Vec<Box<dyn Contender>> {
-    vec![Box::new(GoogCc)]
+    vec![Box::new(GoogCc), Box::new(Str0m)]
 }
 
 /// No contender is called so.

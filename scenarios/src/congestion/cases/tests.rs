@@ -118,3 +118,34 @@ fn who_controls_nothing_fills_the_queue_and_loses() {
     let samples = &outcome.flows[0].samples;
     assert!(samples.iter().all(|sample| sample.target_kbps.is_none()));
 }
+
+/// The first twenty seconds of a case.
+fn begun(section: &str) -> Case {
+    let mut case = Case::of(section).unwrap();
+    case.duration = Duration::from_secs(20);
+    case.forward
+        .retain(|step| step.at < Time::from_millis(20_000));
+    let end = Time::from_millis(19_000);
+    for flow in &mut case.flows {
+        for (_, until) in &mut flow.active {
+            *until = end.min(*until);
+        }
+    }
+    case
+}
+
+#[test]
+fn a_whole_stack_finds_the_capacity_and_lets_a_queue_stand() {
+    let case = begun("5.1");
+    let outcome = run(&case, &Str0m, 1).unwrap();
+    assert_eq!(outcome.findings, []);
+    assert_eq!(outcome.flows[0].samples.len(), 100);
+    let verdict = outcome.verdict();
+    let failed = verdict.criteria.iter().filter(|it| !it.met);
+    let failed: Vec<&str> = failed.map(|it| it.name).collect();
+    assert_eq!(failed, ["queue"], "{verdict:?}");
+    let told = outcome.flows[0].samples.last().unwrap().target_kbps;
+    assert!(told.is_some_and(|kbps| (700.0..1_500.0).contains(&kbps)));
+    let again = std::thread::spawn(move || run(&case, &Str0m, 1).unwrap());
+    assert_eq!(again.join().unwrap().digest, outcome.digest);
+}

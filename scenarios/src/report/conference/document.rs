@@ -10,7 +10,7 @@ use super::Held;
 use crate::conference::formula;
 use crate::conference::{
     Bill, ConferenceOutcome, Gap, ParticipantOutcome, Percentiles, Plan, Prices, Rates, Received,
-    ServerOutcome, SourceKind, quality,
+    Roam, ServerOutcome, SourceKind, quality,
 };
 
 #[derive(Serialize)]
@@ -30,6 +30,7 @@ pub(in crate::report) struct Document<'h> {
     /// How long somebody lacked somebody, after everybody had had everybody.
     lost_ms: f64,
     gaps: Vec<GapRow<'h>>,
+    roams: Vec<RoamRow<'h>>,
     video_share: Option<f64>,
     overload: Option<OverloadRow<'h>>,
     per_participant: Vec<ParticipantRow<'h>>,
@@ -50,6 +51,16 @@ struct GapRow<'h> {
     from_ms: f64,
     to_ms: Option<f64>,
     lost_ms: f64,
+}
+
+/// What a change of networks cost; nulls where it was never made good.
+#[derive(Serialize)]
+struct RoamRow<'h> {
+    participant: &'h str,
+    at_ms: f64,
+    seen_again_ms: Option<f64>,
+    sees_again_ms: Option<f64>,
+    lost_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -219,6 +230,11 @@ impl<'h> Document<'h> {
                 .iter()
                 .map(|gap| GapRow::new(plan, gap, end))
                 .collect(),
+            roams: outcome
+                .roams
+                .iter()
+                .map(|roam| RoamRow::new(plan, roam))
+                .collect(),
             video_share: quality::mean_share_of_video(plan, outcome).map(rounded),
             overload: overload.map(|it| OverloadRow {
                 participant: &plan.participants()[it.participant].name,
@@ -260,6 +276,19 @@ impl<'h> GapRow<'h> {
             from_ms: rounded(gap.from.as_millis_f64()),
             to_ms: gap.to.map(|to| rounded(to.as_millis_f64())),
             lost_ms: millis(to.saturating_since(gap.from)),
+        }
+    }
+}
+
+impl<'h> RoamRow<'h> {
+    fn new(plan: &'h Plan, roam: &Roam) -> Self {
+        let shown = |time: Time| rounded(time.as_millis_f64());
+        RoamRow {
+            participant: &plan.participants()[roam.participant].name,
+            at_ms: shown(roam.at),
+            seen_again_ms: roam.seen_again.map(shown),
+            sees_again_ms: roam.sees_again.map(shown),
+            lost_ms: roam.lost().map(millis),
         }
     }
 }

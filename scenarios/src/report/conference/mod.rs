@@ -9,6 +9,8 @@ pub(super) use plot::rate;
 
 use std::io::{self, Write};
 
+use pinhole::Time;
+
 use super::style::{BOLD, DIM};
 use super::survey::{grouped, percent};
 use super::{Format, print_json};
@@ -327,6 +329,20 @@ fn course(out: &mut dyn Write, plan: &Plan, outcome: &ConferenceOutcome) -> io::
     }
     if let Some(more) = outcome.gaps.len().checked_sub(MOST_GAPS + 1) {
         writeln!(out, "  {DIM}and {} gaps more{DIM:#}", more + 1)?;
+    }
+    for roam in &outcome.roams {
+        let name = &plan.participants()[roam.participant].name;
+        let after = |again: Option<Time>| match again {
+            Some(again) => format!("after {:.2} s", (again - roam.at).as_secs_f64()),
+            None => "never".to_owned(),
+        };
+        writeln!(
+            out,
+            "{name} changed networks at {:.1} s: had everybody again {}, and everybody had {name} {}",
+            roam.at.as_millis_f64() / 1_000.0,
+            after(roam.sees_again),
+            after(roam.seen_again),
+        )?;
     }
     for finding in &outcome.findings {
         writeln!(out, "{BOLD}found:{BOLD:#} {finding}")?;

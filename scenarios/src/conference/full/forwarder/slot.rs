@@ -1,6 +1,8 @@
 //! A line to a receiver: what it carries, in which layer, and how its packets are numbered.
 
-use str0m::media::Mid;
+use std::time::Instant;
+
+use str0m::media::{Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo};
 
 use crate::conference::plan::SourceId;
@@ -31,6 +33,12 @@ struct Carried {
 
 /// What is forwarded begins with a number that leaves room for nothing to have gone before it.
 const FIRST: u64 = 1_000;
+
+/// A packet to send on a line of pictures before any picture: the middle of a frame that nobody has seen
+/// the beginning of (RFC 7741 §4.2), which receivers drop.
+pub(super) fn opening(payload_type: Pt, wallclock: Instant) -> RtpWrite {
+    RtpWrite::new(payload_type, FIRST.into(), 0, wallclock, [0; 2])
+}
 
 impl Slot {
     pub(super) fn new(mid: Mid, is_video: bool) -> Self {

@@ -68,26 +68,58 @@ fn everybody_sees_everybody_again_after_one_roamed() {
         for gap in &outcome.gaps {
             assert!(gap.to.is_some(), "{topology}: {gap:?}");
         }
+        let [roam] = outcome.roams[..] else {
+            panic!("{topology}: {:?}", outcome.roams);
+        };
+        assert_eq!((roam.participant, roam.at), (3, roams));
+        // The other ends must hear of the new network, and check it.
+        assert!(
+            roam.lost().unwrap() > Duration::from_millis(200),
+            "{roam:?}"
+        );
     }
 }
 
+fn short(mut config: ConferenceConfig) -> ConferenceConfig {
+    config.warmup = Duration::from_secs(3);
+    config.measured = Duration::from_secs(1);
+    config
+}
+
 /// Each thread's maps have keys of their own.
+fn repeats(config: impl Fn() -> ConferenceConfig + Copy + Send + 'static) {
+    let digest = move || held(config()).digest;
+    let here = digest();
+    for _ in 0..3 {
+        let there = std::thread::spawn(digest).join().unwrap();
+        assert_eq!(there, here, "{}", config().topology);
+    }
+}
+
 #[test]
 fn a_conference_repeats_on_another_thread() {
-    for topology in ["mesh", "mcu"] {
-        let digest = move || {
-            let mut config = conference(topology, 4);
-            config.warmup = Duration::from_secs(3);
-            config.measured = Duration::from_secs(1);
-            held(config).digest
-        };
-        let here = digest();
-        for _ in 0..2 {
-            assert_eq!(
-                std::thread::spawn(digest).join().unwrap(),
-                here,
-                "{topology}"
-            );
-        }
+    for topology in ["mesh", "sfu", "cascade:2", "mcu"] {
+        repeats(move || short(conference(topology, 4)));
     }
+}
+
+#[test]
+fn a_screen_beside_a_camera_repeats_over_turn() {
+    repeats(|| {
+        let mut config = short(conference("mesh", 3));
+        config.participants[0].shares_screen = true;
+        config.participants[1].network = "udp-blocked".parse().unwrap();
+        config.participants[2].network = "nat:apdm/apdf".parse().unwrap();
+        config
+    });
+}
+
+#[test]
+fn a_choice_of_speakers_repeats() {
+    repeats(|| {
+        let mut config = short(conference("sfu", 5));
+        config.last_n = NonZeroUsize::new(2);
+        config.participants[0].shares_screen = true;
+        config
+    });
 }
