@@ -130,12 +130,14 @@ impl Groups {
         if let Some(summary) = summary(&compared) {
             let _ = writeln!(page, "<p class=\"lead\">{}</p>", escaped(&summary));
         }
-        for plot in plots(&compared) {
+        for plot in plots(&self.compared("")) {
             let _ = writeln!(
                 page,
-                "<figure>\n<div class=\"scroll\" tabindex=\"0\">{}</div>\n</figure>",
+                "<figure>\n<div class=\"scroll\" tabindex=\"0\">{}</div>\n<figcaption>",
                 plot.svg
             );
+            command(page, &again);
+            page.push_str("</figcaption>\n</figure>\n");
         }
         self.links(page);
     }
