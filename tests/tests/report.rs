@@ -130,16 +130,20 @@ fn every_figure_has_its_command_and_every_command_is_one() {
             assert!(output.status.success(), "{command}: {}", stderr(&output));
         }
     }
-    // The matrix, eight populations, two of times, the record, three calls.
-    assert_eq!(count, 15);
+    // The matrix, eight populations, two of times, the record, four of groups, three calls.
+    assert_eq!(count, 19);
 }
 
 #[test]
 fn digests_are_those_of_the_commands() {
     let (summary, page) = &*REPORT;
-    let mut runs: Vec<&Value> = vec![&summary["matrix"], &summary["populations"][4]];
+    let mut runs: Vec<&Value> = vec![
+        &summary["matrix"],
+        &summary["populations"][4],
+        &summary["comparison"],
+    ];
     runs.extend(summary["calls"].as_array().expect("calls"));
-    assert_eq!(runs.len(), 5);
+    assert_eq!(runs.len(), 6);
     for run in runs {
         let command = run["command"].as_str().expect("a command");
         let arguments = command.split(' ').skip(1).chain(["--format", "json"]);
@@ -229,7 +233,7 @@ fn the_terminal_is_told_too() {
     ]);
     let csv = stdout(&csv);
     assert_eq!(csv.lines().next(), Some("run,command,digest"));
-    assert_eq!(csv.lines().count(), 1 + 3 + 1 + 8);
+    assert_eq!(csv.lines().count(), 1 + 3 + 1 + 8 + 1);
 }
 
 #[test]

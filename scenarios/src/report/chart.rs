@@ -72,6 +72,7 @@ pub(super) struct Drawing {
     pub(super) columns: usize,
     /// Each panel's size.
     pub(super) size: (f64, f64),
+    /// Empty where the command stands elsewhere.
     pub(super) command: String,
 }
 
@@ -82,7 +83,8 @@ impl Drawing {
         let rows = self.panels.len().div_ceil(columns);
         let (wide, high) = self.size;
         let width = MARGIN * 2.0 + wide * columns as f64;
-        let commands = wrapped(&self.command, ((width - 2.0 * MARGIN) / 7.4) as usize);
+        let mut commands = wrapped(&self.command, ((width - 2.0 * MARGIN) / 7.4) as usize);
+        commands.retain(|line| !line.is_empty());
         let titles = wrapped(&self.title, ((width - 2.0 * MARGIN) / 8.6) as usize);
         let top = MARGIN + titles.len() as f64 * 21.0 + 6.0;
         let foot = commands.len() as f64 * 17.0 + MARGIN;

@@ -18,7 +18,10 @@ use crate::report::style::{BOLD, DIM};
 use crate::report::{chart, survey::grouped};
 
 /// The sizes that are compared: around where meshes on usual links break, and well beyond.
-const SIZES: [usize; 9] = [2, 3, 4, 5, 6, 7, 8, 10, 12];
+const SIZES: [usize; 6] = [2, 4, 6, 7, 8, 10];
+
+/// How long each is measured, and what passes before, in seconds: enough to see who has to give way.
+const SECONDS: u64 = 5;
 
 /// The link that everybody is on.
 const ACCESS: &str = "cable";
@@ -58,7 +61,8 @@ impl Groups {
         let access = AccessProfile::named(ACCESS).expect("a profile of ours");
         CompareConfig {
             base: ConferenceConfig {
-                measured: Duration::from_secs(10),
+                warmup: Duration::from_secs(SECONDS),
+                measured: Duration::from_secs(SECONDS),
                 seed,
                 ..ConferenceConfig::new(Topology::Sfu, 2, Some(access))
             },
@@ -74,7 +78,10 @@ impl Groups {
     fn command(&self) -> String {
         let sizes: Vec<String> = SIZES.iter().map(ToString::to_string).collect();
         let seed = seed_option(self.config.base.seed);
-        format!("pinhole compare --participants {}{seed}", sizes.join(","))
+        let sizes = sizes.join(",");
+        format!(
+            "pinhole compare --participants {sizes} --seconds {SECONDS} --warmup {SECONDS}{seed}"
+        )
     }
 
     /// What was run, how to repeat it, and its digest.
@@ -123,12 +130,14 @@ impl Groups {
         if let Some(summary) = summary(&compared) {
             let _ = writeln!(page, "<p class=\"lead\">{}</p>", escaped(&summary));
         }
-        for plot in plots(&compared) {
+        for plot in plots(&self.compared("")) {
             let _ = writeln!(
                 page,
-                "<figure>\n<div class=\"scroll\" tabindex=\"0\">{}</div>\n</figure>",
+                "<figure>\n<div class=\"scroll\" tabindex=\"0\">{}</div>\n<figcaption>",
                 plot.svg
             );
+            command(page, &again);
+            page.push_str("</figcaption>\n</figure>\n");
         }
         self.links(page);
     }
