@@ -20,6 +20,18 @@ pub struct Demand {
     checks: Vec<(Check, Option<usize>)>,
 }
 
+/// Two are the same that ask the same, wherever they are written.
+impl PartialEq for Demand {
+    fn eq(&self, other: &Self) -> bool {
+        let checks = |it: &Self| -> Vec<Check> {
+            let checks = it.checks.iter();
+            checks.map(|(check, _)| check.clone()).collect()
+        };
+        (&self.description, &self.who) == (&other.description, &other.who)
+            && checks(self) == checks(other)
+    }
+}
+
 /// A demand held against a conference.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Verdict {
@@ -37,7 +49,7 @@ impl Verdict {
 }
 
 /// One thing that must be so.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 enum Check {
     Connections(u64),
     Relayed(u64),
