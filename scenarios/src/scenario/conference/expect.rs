@@ -61,7 +61,7 @@ enum Check {
     Each(Measure, Bound),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 enum Bound {
     AtLeast(f64),
     AtMost(f64),
