@@ -25,7 +25,7 @@ impl PartialEq for Demand {
     fn eq(&self, other: &Self) -> bool {
         let checks = |it: &Self| -> Vec<Check> {
             let checks = it.checks.iter();
-            checks.map(|(check, _)| check.clone()).collect()
+            checks.map(|(check, _)| *check).collect()
         };
         (&self.description, &self.who) == (&other.description, &other.who)
             && checks(self) == checks(other)
