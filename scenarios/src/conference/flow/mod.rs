@@ -3,7 +3,7 @@
 //!
 //! Participants and servers are programs on the hosts of the [scene](super::scene). Their connections
 //! are [ICE transports](crate::transport): through the same NATs, over the same TURN servers as
-//! calls. What goes over them is RTP and RTCP in [genuine frames](packet): media from the shared
+//! calls. What goes over them is RTP and RTCP in genuine frames: media from the shared
 //! [sources](super::media), transport-wide feedback, NACKs and retransmissions, requests for key
 //! frames, reports. Connections that can fill a link are under
 //! [congestion control](crate::congestion); those that can't are sent on at full rate.

@@ -238,7 +238,7 @@ impl Connection {
     ///
     /// After each packet the stack wants to be woken a microsecond later, to look whether there is
     /// another. A forwarder writes the next itself, and looking at every stream takes the stack most of
-    /// its time: it is woken [`REST`] later, or when something else was due before.
+    /// its time: it is woken `REST` later, or when something else was due before.
     pub fn write(&mut self, now: Time, write: impl FnOnce(&mut Rtc)) {
         let before = self.due;
         let instant = now.to_instant(*EPOCH);
