@@ -258,40 +258,11 @@ pub enum Place {
 impl DropReason {
     /// The reason's name in results: `filtered_by_nat`.
     pub const fn code(&self) -> &'static str {
-        match self {
-            DropReason::Lost { .. } => "lost",
-            DropReason::QueueFull { .. } => "queue_full",
-            DropReason::TooBig { .. } => "too_big",
-            DropReason::NoRoute { .. } => "no_route",
-            DropReason::TtlExpired { .. } => "ttl_expired",
-            DropReason::LanIsolated { .. } => "lan_isolated",
-            DropReason::FilteredByNat { .. } => "filtered_by_nat",
-            DropReason::NoMapping { .. } => "no_mapping",
-            DropReason::NoFreePort { .. } => "no_free_port",
-            DropReason::HairpinningOff { .. } => "hairpinning_off",
-            DropReason::FilteredByFirewall { .. } => "filtered_by_firewall",
-            DropReason::DeniedByRule { .. } => "denied_by_rule",
-            DropReason::UdpBlocked { .. } => "udp_blocked",
-            DropReason::WrongHost { .. } => "wrong_host",
-            DropReason::PortUnreachable { .. } => "port_unreachable",
-            DropReason::Rejected { .. } => "rejected",
-            DropReason::LinkDown { .. } => "link_down",
-            DropReason::Partitioned { .. } => "partitioned",
-            DropReason::ForeignSource { .. } => "foreign_source",
-            DropReason::SubscriberLimit { .. } => "subscriber_limit",
-            DropReason::TableFull { .. } => "table_full",
-            DropReason::OutOfState { .. } => "out_of_state",
-            DropReason::ClaimedByRouter { .. } => "claimed_by_router",
-            DropReason::ConnectionRefused { .. } => "connection_refused",
-            DropReason::FragmentsIncomplete { .. } => "fragments_incomplete",
-            DropReason::FragmentsFull { .. } => "fragments_full",
-            DropReason::Malformed { .. } => "malformed",
-            DropReason::NotTranslatable { .. } => "not_translatable",
-            DropReason::Custom { .. } => "custom",
-        }
+        Self::CODES[self.number() as usize - 1]
     }
 
-    /// Every [code](DropReason::code), for messages and files.
+    /// Every [code](DropReason::code), for messages and files, in the order of the
+    /// reasons' numbers.
     pub const CODES: [&'static str; 29] = [
         "lost",
         "queue_full",
@@ -309,8 +280,8 @@ impl DropReason {
         "wrong_host",
         "port_unreachable",
         "rejected",
+        "custom",
         "link_down",
-        "partitioned",
         "foreign_source",
         "subscriber_limit",
         "table_full",
@@ -321,7 +292,7 @@ impl DropReason {
         "fragments_full",
         "malformed",
         "not_translatable",
-        "custom",
+        "partitioned",
     ];
 
     /// The reason's number in digests. Never given to another reason.
