@@ -266,7 +266,7 @@ fn times(out: &mut dyn Write, survey: &Survey) -> io::Result<()> {
         "\n{DIM}{:<16}{:>12}{:>12}{:>12}{DIM:#}",
         "connected after", "half", "95 %", "99 %"
     )?;
-    let mut line = |name: &str, histogram: &crate::survey::Histogram| -> io::Result<()> {
+    let mut line = |name: &str, histogram: &crate::histogram::Histogram| -> io::Result<()> {
         write!(out, "{name:<16}")?;
         for share in [0.5, 0.95, 0.99] {
             let Some(micros) = histogram.quantile(share) else {

@@ -9,7 +9,6 @@ pub mod against;
 mod cost;
 mod draw;
 pub mod fit;
-mod histogram;
 mod interval;
 mod journal;
 mod population;
@@ -23,7 +22,6 @@ mod weighted;
 
 pub use cost::{Bitrate, gigabytes};
 pub use draw::{Drawn, Draws};
-pub use histogram::Histogram;
 pub use interval::Interval;
 pub use journal::{Journal, merge};
 pub use population::{Class, Group, Population, USUAL_PACKETS};

@@ -2,10 +2,10 @@
 
 use pinhole::topology::Kind;
 
-use super::histogram::Histogram;
 use super::interval::Interval;
 use super::population::Population;
 use crate::call::{PathClass, TurnTransport};
+use crate::histogram::Histogram;
 
 /// What is kept of one call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::conference::media::{Freezes, Jitter};
 use crate::conference::outcome::{Gap, Percentiles, Received, Roam};
 use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
-use crate::survey::Histogram;
+use crate::histogram::Histogram;
 
 /// From when on a time without anything of a source is a gap.
 const GAP: Duration = Duration::from_secs(1);

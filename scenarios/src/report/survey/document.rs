@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::notes;
 use crate::call::{PathClass, TurnTransport};
-use crate::survey::{Bitrate, Histogram, Interval, PairCount, Population, Survey, gigabytes};
+use crate::histogram::Histogram;
+use crate::survey::{Bitrate, Interval, PairCount, Population, Survey, gigabytes};
 
 #[derive(Serialize)]
 pub(super) struct SurveyDocument {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::html::escaped;
-use crate::survey::Histogram;
+use crate::histogram::Histogram;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;

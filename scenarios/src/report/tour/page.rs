@@ -9,11 +9,12 @@ use super::curves::{Curve, curves};
 use super::html::{escaped, length};
 use super::{Told, Tour, ending};
 use crate::call::{PathClass, TurnTransport};
+use crate::histogram::Histogram;
 use crate::matrix::Cell;
 use crate::report::style::{CLASSES, look};
 use crate::report::survey::{grouped, notes, percent, range};
 use crate::survey::against::{Comparison, Verdict};
-use crate::survey::{Histogram, Interval, Survey, Tally};
+use crate::survey::{Interval, Survey, Tally};
 
 /// What a class is called in the page's style.
 fn class_name(class: Option<PathClass>) -> &'static str {
