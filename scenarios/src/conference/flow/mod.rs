@@ -16,6 +16,7 @@ mod capacity;
 mod forwarding;
 mod incoming;
 mod leg;
+mod mixer;
 mod packet;
 mod producer;
 mod station;

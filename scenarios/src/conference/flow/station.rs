@@ -1,5 +1,7 @@
 //! The program of a participant or a server: its legs, what it makes, what it forwards.
 
+mod upkeep;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,11 +11,11 @@ use pinhole::{Input, Io, Program, ProgramId, Stream, Time};
 use super::capacity::{self, Capacity};
 use super::forwarding::{Forwarding, Order};
 use super::leg::{Control, Leg};
+use super::mixer::Mixer;
 use super::packet::{self, Kind, Media, Rtcp};
 use super::producer::Producer;
 use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
-use crate::conference::media::Speech;
 use crate::conference::meter::{Meter, Shown};
 use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
@@ -44,16 +46,6 @@ enum Work {
     Forwards(Box<Forwarding>),
     /// It decodes, mixes and encodes.
     Mixes(Mixer),
-}
-
-/// What a mixer has decoded of late.
-struct Mixer {
-    speech: Speech,
-    publishers: Vec<usize>,
-    /// When what came last was captured, by participant: sound, picture.
-    captured: Vec<[Option<Time>; 2]>,
-    /// The last two who spoke.
-    latest: [usize; 2],
 }
 
 /// A participant or a server.
@@ -499,54 +491,6 @@ impl Station {
         self.plan.connections[leg.connection].ends[leg.end]
     }
 
-    /// A leg's time has come: feedback, requests, congestion control.
-    fn wake_leg(&mut self, now: Time, leg: usize, io: &mut Io<'_>) {
-        let mut packet = std::mem::take(&mut self.packet);
-        packet.clear();
-        let connected = self.legs[leg].connected;
-        while connected && self.legs[leg].recorder.write(now, 1, 1, &mut packet) {
-            packet::seal(&mut packet);
-            self.put(now, leg, &packet, io);
-            packet.clear();
-        }
-        if connected && self.legs[leg].asks_at.is_some_and(|at| at <= now) {
-            self.ask(now, leg, &mut packet, io);
-        }
-        self.packet = packet;
-        if let Some(control) = &mut self.legs[leg].control {
-            let before = control.controller.target_bps();
-            control.controller.handle_timeout(now);
-            if control.controller.target_bps() != before {
-                self.steer(now, leg);
-            }
-        }
-        self.pump(now, leg, io);
-    }
-
-    /// Asks for packets and key frames that a leg's streams lack.
-    fn ask(&mut self, now: Time, leg: usize, packet: &mut Vec<u8>, io: &mut Io<'_>) {
-        let asking = std::mem::take(&mut self.legs[leg].asking);
-        self.legs[leg].asks_at = None;
-        let forwards = matches!(self.work, Work::Forwards(_));
-        for stream in asking {
-            let stream = stream as usize;
-            let this = &mut self.legs[leg];
-            let (track, layer) = this.into.track(stream);
-            self.again.clear();
-            let wants_key = this.incoming(stream).ask(now, &mut self.again);
-            this.mind(stream);
-            if !self.again.is_empty() {
-                packet::write_nack(track, layer, &self.again, packet);
-                self.put(now, leg, packet, io);
-            }
-            // A server doesn't decode: viewers tell it what they lack.
-            if wants_key && !forwards {
-                packet::write_key_request(track, layer, packet);
-                self.put(now, leg, packet, io);
-            }
-        }
-    }
-
     fn wake_producer(&mut self, now: Time, number: usize, io: &mut Io<'_>) {
         let (leg, producer) = &mut self.producers[number];
         let leg = *leg;
@@ -573,95 +517,6 @@ impl Station {
         let due = producer.poll_timeout();
         self.alarms.set(self.legs.len() + number, due);
         self.carry_out(now, io);
-    }
-
-    /// Reports on everything that was sent and received of late.
-    fn report(&mut self, now: Time, io: &mut Io<'_>) {
-        let mut packet = std::mem::take(&mut self.packet);
-        let mut estimate = None;
-        for leg in 0..self.legs.len() {
-            let this = &mut self.legs[leg];
-            let (sent, mut received) = (this.sent.take(), this.received.take());
-            if let Some(control) = &this.control {
-                let bps = control.controller.target_bps() as f64;
-                *estimate.get_or_insert(0.0) += bps / 1_000.0;
-            }
-            for _ in 0..sent {
-                packet::write_sender_report(&mut packet);
-                self.put(now, leg, &packet, io);
-            }
-            while received > 0 {
-                received = packet::write_receiver_report(received, &mut packet);
-                self.put(now, leg, &packet, io);
-            }
-        }
-        self.packet = packet;
-        if let (Work::Watches(participant), Some(kbps)) = (&self.work, estimate) {
-            self.meter.estimated(now, *participant, kbps);
-        }
-        self.report_at += overhead::REPORT_INTERVAL;
-        self.alarms
-            .set(self.reports_sleeper(), Some(self.report_at));
-    }
-
-    /// A server looks at who speaks and what its legs bear.
-    fn look(&mut self, now: Time, io: &mut Io<'_>) {
-        let mut turn = None;
-        match &mut self.work {
-            Work::Forwards(forwarding) => {
-                // What changes by itself.
-                if forwarding
-                    .poll_timeout(self.looked)
-                    .is_some_and(|at| at <= now)
-                {
-                    forwarding.choose(now, &mut self.orders);
-                }
-                turn = forwarding.poll_timeout(now);
-                forwarding.tick(now, &mut self.orders);
-                for (leg, this) in self.legs.iter().enumerate() {
-                    if let Some(control) = &this.control
-                        && this.connected
-                    {
-                        let kbps = control.controller.target_bps() as f64 / 1_000.0;
-                        forwarding.allocate(now, leg, kbps, &mut self.orders);
-                    }
-                }
-            }
-            Work::Mixes(mixer) => mixer.listen(now),
-            Work::Watches(_) => {}
-        }
-        self.looked = now;
-        let next = (now + LOOK).min(turn.unwrap_or(Time::MAX));
-        self.look_at = Some(next);
-        self.alarms.set(self.reports_sleeper() + 1, Some(next));
-        self.carry_out(now, io);
-    }
-}
-
-impl Mixer {
-    fn new(plan: &Plan) -> Self {
-        let publishers: Vec<usize> = plan.publishers().collect();
-        let mut mixer = Mixer {
-            speech: Speech::new(publishers.len(), plan.config.until(), plan.config.seed),
-            latest: [publishers[0]; 2],
-            publishers,
-            captured: vec![[None; 2]; plan.participants().len()],
-        };
-        mixer.listen(Time::ZERO);
-        mixer
-    }
-
-    fn listen(&mut self, now: Time) {
-        let latest = self.speech.latest(now, 2);
-        for (place, speaker) in latest.into_iter().enumerate() {
-            self.latest[place] = self.publishers[speaker];
-        }
-    }
-
-    /// When what a viewer gets mixed now was captured: what the last speaker but itself sent last.
-    fn captured_for(&self, viewer: usize, is_video: bool) -> Option<Time> {
-        let speaker = self.latest.iter().find(|it| **it != viewer)?;
-        self.captured[*speaker][usize::from(is_video)]
     }
 }
 
