@@ -61,6 +61,26 @@ impl Is {
     }
 }
 
+/// What `is`, and with it str0m, is given for a candidate. `None` for addresses nobody can send to:
+/// unspecified, multicast, IPv4 link-local.
+pub(crate) fn made(candidate: Candidate) -> Option<IsCandidate> {
+    let Candidate {
+        kind,
+        address,
+        base,
+    } = candidate;
+    let made = match kind {
+        CandidateType::Host => IsCandidate::host(address, Protocol::Udp),
+        CandidateType::ServerReflexive => {
+            IsCandidate::server_reflexive(address, base, Protocol::Udp)
+        }
+        CandidateType::Relayed => IsCandidate::relayed(address, base, Protocol::Udp),
+        // The agent finds its own peer-reflexive candidates, in the answers to its checks.
+        CandidateType::PeerReflexive => return None,
+    };
+    made.ok()
+}
+
 impl IceAgent for Is {
     fn local_credentials(&self) -> Credentials {
         let own = self.agent.local_credentials();
@@ -95,26 +115,11 @@ impl IceAgent for Is {
         _now: Time,
         candidate: Candidate,
     ) -> Option<SignaledCandidate> {
-        let Candidate {
-            kind,
-            address,
-            base,
-        } = candidate;
-        let made = match kind {
-            CandidateType::Host => IsCandidate::host(address, Protocol::Udp),
-            CandidateType::ServerReflexive => {
-                IsCandidate::server_reflexive(address, base, Protocol::Udp)
-            }
-            CandidateType::Relayed => IsCandidate::relayed(address, base, Protocol::Udp),
-            // The agent finds its own peer-reflexive candidates, in the answers to its checks.
-            CandidateType::PeerReflexive => return None,
-        };
-        // Refused are addresses nobody can send to: unspecified, multicast, IPv4 link-local.
-        let made = made.ok()?;
+        let made = made(candidate)?;
         let added = self.random.lend(|| self.agent.add_local_candidate(made))?;
         Some(SignaledCandidate {
-            kind,
-            address,
+            kind: candidate.kind,
+            address: candidate.address,
             priority: added.prio(),
         })
     }

@@ -16,7 +16,7 @@ use pinhole::Time;
 
 mod crypto;
 mod guard;
-mod is;
+pub(crate) mod is;
 pub(crate) mod random;
 mod rtc;
 mod stack;

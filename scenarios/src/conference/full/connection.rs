@@ -3,24 +3,24 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid, Simulcast};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{
-    Candidate as IceCandidate, Event, Input, Output, PacerReason, Reason, Rtc, RtcConfig, RtcError,
-};
+use str0m::{Candidate as IceCandidate, Event, Input, PacerReason, Reason, Rtc, RtcConfig};
 
 use super::crypto::PROVIDER;
 use super::signal::Signal;
+use super::stack::{NEVER, drain, sort_requests, wake};
 use crate::call::Servers;
 use crate::call::gathering::{Gathering, Taken};
 use crate::conference::meter::Meter;
 use crate::conference::plan::Place;
+use crate::ice::is::made;
 use crate::ice::random::OwnRandom;
-use crate::ice::{Candidate, CandidateType, EPOCH, in_a_stack};
+use crate::ice::{EPOCH, in_a_stack};
 
 /// What a connection is told.
 #[derive(Clone)]
@@ -34,9 +34,6 @@ pub struct Terms {
     /// What all randomness is drawn from.
     pub seed: u64,
 }
-
-/// A timeout further away than this is str0m's word for "never".
-const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// How often the stack may want to be woken at one moment: a burst of packets takes one each.
 const MOST_WAKES: usize = 10_000;
@@ -592,59 +589,4 @@ impl Connection {
             || !self.events.is_empty()
             || !self.signals.is_empty()
     }
-}
-
-/// Requests for key frames come in the order of a map with random keys.
-fn sort_requests(events: &mut [Event]) {
-    let line = |event: &Event| match event {
-        Event::KeyframeRequest(request) => Some((request.mid, request.rid)),
-        _ => None,
-    };
-    for run in events.chunk_by_mut(|one, other| line(one).is_some() && line(other).is_some()) {
-        if run.len() > 1 {
-            run.sort_by_cached_key(|event| {
-                line(event).map(|(mid, rid)| (mid, rid.map(|it| it.to_string())))
-            });
-        }
-    }
-}
-
-/// Takes everything out of the stack, and returns when it wants to be woken.
-fn drain(
-    rtc: &mut Rtc,
-    outgoing: &mut VecDeque<Transmit>,
-    events: &mut VecDeque<Event>,
-) -> Result<Instant, RtcError> {
-    loop {
-        match rtc.poll_output()? {
-            Output::Transmit(transmit) => outgoing.push_back(transmit),
-            Output::Event(event) => events.push_back(event),
-            Output::Timeout(at) => return Ok(at),
-        }
-    }
-}
-
-/// What the stack is given for a candidate. Refused are addresses nobody can send to.
-fn made(candidate: Candidate) -> Option<IceCandidate> {
-    let Candidate {
-        kind,
-        address,
-        base,
-    } = candidate;
-    let made = match kind {
-        CandidateType::Host => IceCandidate::host(address, Protocol::Udp),
-        CandidateType::ServerReflexive => {
-            IceCandidate::server_reflexive(address, base, Protocol::Udp)
-        }
-        CandidateType::Relayed => IceCandidate::relayed(address, base, Protocol::Udp),
-        // The stack finds its own, in the answers to its checks.
-        CandidateType::PeerReflexive => return None,
-    };
-    made.ok()
-}
-
-fn wake(at: Instant, now: Time) -> Option<Time> {
-    let due = Time::from_instant(at, *EPOCH);
-    // Times in the past mean now.
-    (due < now + NEVER).then(|| due.max(now))
 }

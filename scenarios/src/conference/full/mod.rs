@@ -13,6 +13,7 @@ mod party;
 mod payload;
 mod run;
 mod signal;
+mod stack;
 
 pub(crate) use attendee::{MEDIA_SHARE, has_room, media_time};
 pub use connection::{Connection, Line, Terms};
