@@ -297,6 +297,7 @@ impl Io<'_> {
         if train.is_empty() {
             return;
         }
+        train.number();
         let (local, remote) = (local.into(), Endpoint::from(remote));
         if !self.sending.dont_fragment || self.host.interface(remote.address).is_some() {
             for car in train.cars() {

@@ -20,7 +20,7 @@ pub struct Car {
     /// When it was sent; under way: when it reaches the node where the train is; to the receiver:
     /// when it arrived.
     pub at: Time,
-    /// Its place among the datagrams that were sent as this train.
+    /// Its place among the datagrams that were sent as this train, by their times.
     pub number: u16,
     /// Bytes of UDP payload.
     pub length: u16,
@@ -55,17 +55,14 @@ impl Train {
 
     /// Appends a datagram that is `length` bytes long, is sent `at` that time and begins with `head`,
     /// of which [`Car::HEAD`] bytes are kept. Returns whether it was taken: a full train takes
-    /// nothing.
-    ///
-    /// Times of the cars of a train ascend: one that is earlier than the last one's becomes that.
+    /// nothing. Cars need not come in the order of their times.
     pub fn push(&mut self, at: Time, length: u16, head: &[u8]) -> bool {
         if self.cars.len() == Train::LONGEST {
             return false;
         }
-        let at = self.cars.last().map_or(at, |last| at.max(last.at));
         let mut car = Car {
             at,
-            number: self.cars.len() as u16,
+            number: 0,
             length,
             head: [0; Car::HEAD],
         };
@@ -77,7 +74,7 @@ impl Train {
         true
     }
 
-    /// The cars, in the order of their times.
+    /// The cars; under way in the order of their times.
     pub fn cars(&self) -> &[Car] {
         &self.cars
     }
@@ -112,7 +109,15 @@ impl Train {
         self.cars.retain_mut(keep);
     }
 
-    /// In order again, after a link has changed the order.
+    /// Brings the cars into the order of their times, and numbers them.
+    pub(crate) fn number(&mut self) {
+        self.sort();
+        for (number, car) in self.cars.iter_mut().enumerate() {
+            car.number = number as u16;
+        }
+    }
+
+    /// Brings the cars into the order of their times.
     pub(crate) fn sort(&mut self) {
         if !self.cars.is_sorted_by_key(|car| car.at) {
             self.cars.sort_by_key(|car| car.at);
@@ -156,12 +161,13 @@ mod tests {
         let mut train = Train::default();
         assert!(train.push(Time::from_millis(5), 3, b"abc"));
         assert!(train.push(Time::from_millis(4), 100, &[7; 100]));
-        let [first, second] = train.cars() else {
+        train.number();
+        let [second, first] = train.cars() else {
             panic!("two were taken")
         };
         assert_eq!(first.head(), b"abc");
         assert_eq!(second.head(), [7; Car::HEAD]);
-        assert_eq!(second.at, first.at, "times ascend");
+        assert_eq!((second.number, first.number), (0, 1), "by time");
         let mut payload = Vec::new();
         second.payload(&mut payload);
         assert_eq!(payload.len(), 100);
