@@ -169,6 +169,8 @@ struct FindingDocument<'a> {
 #[derive(Serialize)]
 struct FlowDocument<'a> {
     name: &'a str,
+    /// What arrived of it while it was sending.
+    mean_kbps: f64,
     packets_received: u64,
     packets_lost: u64,
     samples: Vec<SampleDocument>,
@@ -234,6 +236,7 @@ impl<'a> CaseDocument<'a> {
                 .iter()
                 .map(|flow| FlowDocument {
                     name: &flow.name,
+                    mean_kbps: mean_while_sending(flow),
                     packets_received: flow.received,
                     packets_lost: flow.lost,
                     samples: flow.samples.iter().map(SampleDocument::from).collect(),
