@@ -11,6 +11,7 @@ pub mod file;
 pub mod histogram;
 pub mod ice;
 pub mod matrix;
+pub mod overhead;
 pub mod report;
 pub mod scenario;
 pub mod stun_client;

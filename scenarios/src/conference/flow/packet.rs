@@ -11,8 +11,8 @@
 
 use pinhole::Time;
 
-use crate::conference::overhead;
 use crate::congestion::feedback::Feedback;
+use crate::overhead;
 
 /// Payload types.
 const AUDIO: u8 = 111;
