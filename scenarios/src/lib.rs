@@ -8,6 +8,7 @@ pub mod congestion;
 pub mod discover;
 pub mod explain;
 pub mod file;
+mod grouped;
 pub mod histogram;
 pub mod ice;
 pub mod matrix;
