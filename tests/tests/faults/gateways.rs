@@ -12,16 +12,7 @@ fn a_rebooted_nat_has_no_mappings_and_maybe_another_address() {
         let y = world.ticker("y", Some("203.0.113.1:4000"), None);
         let x = world.ticker("x", None, None);
         // One packet opens the mapping that y's come in by.
-        let host = world.node("x");
-        world.net.attach_fn(host, |_, input, io| {
-            if let Input::Start = input {
-                io.send(
-                    socket("192.168.1.2:4000"),
-                    socket("192.0.2.1:4000"),
-                    b"open",
-                );
-            }
-        });
+        world.send_once("x", "192.168.1.2:4000", "192.0.2.1:4000");
         let gateway = world.node("home");
         let moves = !external.is_empty();
         world.fault(55, Fault::Reboot { gateway, external });
@@ -36,15 +27,7 @@ fn a_rebooted_nat_has_no_mappings_and_maybe_another_address() {
         assert_eq!(world.net.address(gateway), address(now));
         // The network finds it at its new address.
         let back = socket(&format!("{now}:4000"));
-        world.net.attach_fn(host, |_, input, io| {
-            if let Input::Start = input {
-                io.send(
-                    socket("192.168.1.2:4000"),
-                    socket("192.0.2.1:4000"),
-                    b"again",
-                );
-            }
-        });
+        world.send_once("x", "192.168.1.2:4000", "192.0.2.1:4000");
         world.run(200);
         assert_eq!(y.borrow().last().unwrap().1, Seen::Data(back));
         let seen = &world.net.inflicted()[0];
@@ -74,21 +57,8 @@ fn a_flush_is_the_nats_a_reboot_is_everybodys() {
             net: plan.build(1).unwrap(),
         };
         let x = world.ticker("x", None, None);
-        let host = world.node("x");
-        world.net.attach_fn(host, |_, input, io| {
-            if let Input::Start = input {
-                io.send(
-                    socket("[fd00::2]:4000"),
-                    socket("[2001:db8::9]:4000"),
-                    b"open",
-                );
-                io.send(
-                    socket("192.168.1.2:4000"),
-                    socket("192.0.2.1:4000"),
-                    b"open",
-                );
-            }
-        });
+        world.send_once("x", "[fd00::2]:4000", "[2001:db8::9]:4000");
+        world.send_once("x", "192.168.1.2:4000", "192.0.2.1:4000");
         world.run(50);
         let external = Vec::new();
         let fault = if reboots {

@@ -104,6 +104,16 @@ impl Net {
         diary
     }
 
+    /// Sends one datagram, from a program of its own.
+    fn send_once(&mut self, host: &str, from: &str, to: &str) {
+        let (host, from, to) = (self.node(host), socket(from), socket(to));
+        self.net.attach_fn(host, move |_, input, io| {
+            if let Input::Start = input {
+                io.send(from, to, b"once");
+            }
+        });
+    }
+
     fn fault(&mut self, millis: u64, fault: Fault) {
         self.net.schedule_fault(at(millis), fault).unwrap();
     }
