@@ -267,15 +267,14 @@ fn cost(out: &mut dyn Write, survey: &Survey) -> io::Result<()> {
         "\n{DIM}TURN sends, in GB for 1,000 minutes of such calls{DIM:#}"
     )?;
     for bitrate in &Bitrate::ALL {
-        let kbps = bitrate.wire_kbps(false);
+        let kbps = grouped(format_args!("{:.0}", bitrate.wire_kbps(false)));
         writeln!(
             out,
-            "{:<16}{:>9.2}   {DIM}{:.2} to {:.2}, {:.0} kbit/s each way{DIM:#}",
+            "{:<16}{:>9.2}   {DIM}{:.2} to {:.2}, {kbps} kbit/s each way{DIM:#}",
             bitrate.name,
             gigabytes(relayed.share, bitrate),
             gigabytes(relayed.low, bitrate),
             gigabytes(relayed.high, bitrate),
-            kbps,
         )?;
     }
     Ok(())
