@@ -19,10 +19,10 @@ use super::producer::Producer;
 use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
 use crate::conference::meter::{Meter, Shown};
-use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
+use crate::overhead;
 use crate::transport::{Alarms, TransportConfig, TransportEvent, Transports};
 
 /// Where controllers begin: what browsers do.
