@@ -114,6 +114,25 @@ fn lost_packets_are_sent_again() {
 }
 
 #[test]
+fn what_is_sent_again_comes_in_time_to_be_shown() {
+    let mut config = config("mesh", 3, Some("starlink"));
+    config.measured = Duration::from_secs(20);
+    let outcome = outcome(config);
+    for it in &outcome.participants {
+        // A hundredth lost up and again down: a fifth of all frames wait for a packet, and a frame in
+        // a thousand for an answer that was lost too.
+        assert!(it.loss > 0.015, "{}", it.loss);
+        assert!(it.freezes() <= 12, "{}", it.freezes());
+        for picture in it.received.iter().filter(|it| !it.layers.is_empty()) {
+            assert!(picture.frames_per_second > 29.5, "{picture:?}");
+            let playout = picture.playout.unwrap().as_secs_f64() * 1_000.0;
+            assert!(playout > it.delay.p50_ms + 100.0, "{playout}");
+            assert!(playout < it.delay.p50_ms + 200.0, "{playout}");
+        }
+    }
+}
+
+#[test]
 fn with_relays_and_a_roamer_everybody_is_seen_again() {
     let mut config = config("sfu", 4, None);
     for blocked in [1, 2] {
