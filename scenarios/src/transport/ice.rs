@@ -161,6 +161,17 @@ impl IceTransport {
         self.pair.is_some_and(|pair| pair.relayed)
     }
 
+    /// From where to where packets go that need no wrapping: unless over a relay of this side's.
+    pub fn direct(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let pair = self.pair.filter(|pair| !pair.relayed)?;
+        Some((pair.local, pair.remote))
+    }
+
+    /// Media came for it, which its holder has seen to.
+    pub(super) fn hear_media(&mut self) {
+        self.heard = true;
+    }
+
     /// Whether packets go through a connection to a TURN server, over TCP or TLS.
     pub fn is_streamed(&mut self) -> bool {
         let Some(pair) = self.pair.filter(|pair| pair.relayed) else {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use pinhole::{Input, Io, Time};
+use pinhole::{ArrivedTrain, Input, Io, Time};
 
 use super::ice::{Bytes, Received};
 use super::{Alarms, IceTransport, TransportConfig, TransportEvent};
@@ -76,6 +76,15 @@ impl Transports {
                 .set(transport, self.all[transport].poll_timeout());
         }
         sent
+    }
+
+    /// The transport that a train of media is for.
+    pub fn receives(&mut self, train: &ArrivedTrain<'_>) -> Option<usize> {
+        let port = train.local.port();
+        let place = self.ports.binary_search_by_key(&port, |(port, _)| *port);
+        let transport = self.ports[place.ok()?].1 as usize;
+        self.all[transport].hear_media();
+        Some(transport)
     }
 
     /// Takes the input of a program that is about its transports: everything but messages.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use pinhole::packet::Train;
 use pinhole::{ProgramId, Time};
 
 use super::incoming::Incoming;
@@ -117,6 +118,8 @@ pub(super) struct Leg {
     pub(super) control: Option<Control>,
     /// The next transport-wide sequence number.
     pub(super) sequence: u16,
+    /// What is about to leave: see [`station::trains`](super::station).
+    pub(super) train: Train,
     pub(super) history: VecDeque<Media>,
     /// What was sent again of late: when, and bits on the wire.
     resent: VecDeque<(Time, u32)>,
@@ -146,6 +149,7 @@ impl Leg {
             to_control,
             control: None,
             sequence: 0,
+            train: Train::default(),
             history: VecDeque::new(),
             resent: VecDeque::new(),
             resent_bits: 0,

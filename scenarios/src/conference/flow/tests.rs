@@ -106,7 +106,9 @@ fn lost_packets_are_sent_again() {
     for it in &outcome.participants {
         let pictures = it.received.iter().filter(|it| !it.layers.is_empty());
         for picture in pictures {
-            assert!(picture.frames_per_second > 29.5, "{picture:?}");
+            // All but those that waited for a packet when measuring ended: up to 200 ms, twice asked
+            // for, of ten seconds.
+            assert!(picture.frames_per_second >= 29.4, "{picture:?}");
         }
     }
     // What was lost on the way up is seen by all, and sent again only there.
