@@ -194,6 +194,33 @@ fn one_participant_may_differ_from_the_others() {
 }
 
 #[test]
+fn a_viewer_gets_the_picture_that_its_link_bears() {
+    let conference = json(&[
+        "--topology",
+        "sfu",
+        "--participants",
+        "3",
+        "--simulcast",
+        "off",
+        "--access",
+        "fibre",
+        "--with",
+        "bob: access=wpt-cable",
+        "--seconds",
+        "10",
+    ]);
+    // Two pictures don't fit into 5 Mbit/s, one does.
+    let bob = &conference["per_participant"][1];
+    assert_eq!(bob["name"], "bob");
+    let share = number(&bob["video"]["share"]);
+    assert!((0.45..0.55).contains(&share), "{share}");
+    // It is on the screen somewhat later than it comes.
+    let playout = number(&bob["video"]["playout_ms"]);
+    let way = number(&bob["delay_ms"]["p50"]);
+    assert!((way..way + 100.0).contains(&playout), "{playout} {way}");
+}
+
+#[test]
 fn of_viewers_only_publishers_send() {
     let stage = json(&words(
         "--topology sfu --publishers 2 --viewers 6 --fidelity formula --access none",

@@ -18,6 +18,7 @@ use super::packet::{self, Kind, Media, Rtcp};
 use super::producer::Producer;
 use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
+use crate::conference::media::Arrival;
 use crate::conference::meter::{Meter, Shown};
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
@@ -323,32 +324,35 @@ impl Station {
         let tracks = &self.plan.connections[this.connection].tracks[1 - this.end];
         let source = tracks[media.track as usize].source;
         let (work, meter, plan) = (&mut self.work, &self.meter, &self.plan);
-        let mut show = |layer: u8, bytes: usize, is_key, captured| match work {
+        let mut show = |layer: u8, is_key, arrival: Arrival| match work {
             Work::Watches(viewer) => meter.screens_mut().shown(
                 at,
                 Shown {
                     viewer: *viewer,
                     source,
                     layer: layer.into(),
-                    bytes,
                     is_key,
-                    captured,
+                    arrival,
                 },
             ),
             Work::Mixes(mixer) => {
                 if let Place::Participant(owner) = plan.source(source).owner {
                     let is_video = plan.source(source).kind.is_video();
-                    mixer.captured[owner][usize::from(is_video)] = Some(captured);
+                    mixer.captured[owner][usize::from(is_video)] = Some(arrival.captured);
                 }
             }
             Work::Forwards(_) => unreachable!("it forwards without looking"),
         };
         match sequence {
-            None => show(0, media.payload.into(), false, media.captured),
+            None => show(
+                0,
+                false,
+                Arrival::whole(at, media.captured, media.payload.into()),
+            ),
             Some(sequence) => {
                 let incoming = this.incoming(stream);
                 incoming.assemble(sequence, media, |whole| {
-                    show(whole.layer, whole.bytes, whole.is_key, whole.captured);
+                    show(whole.layer, whole.is_key, whole.arrival);
                 });
                 if incoming.poll_timeout().is_some() {
                     this.mind(stream);

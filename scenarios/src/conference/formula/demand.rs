@@ -226,6 +226,7 @@ fn received(plan: &Plan, id: SourceId, source: &Source, carried: Carried) -> Rec
         frozen: std::time::Duration::ZERO,
         key_frames: 0,
         jitter: std::time::Duration::ZERO,
+        playout: None,
     }
 }
 

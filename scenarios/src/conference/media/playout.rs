@@ -1,4 +1,4 @@
-//! What a viewer sees of what arrives: freezes and jitter.
+//! What a viewer sees of what is shown: freezes; and how evenly it arrived: jitter.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Freezes {
 }
 
 impl Freezes {
-    /// A frame is shown. Returns how long the picture stood still, if it froze.
+    /// A frame is shown then. Returns how long the picture stood still, if it froze.
     pub fn shown(&mut self, now: Time) -> Option<Duration> {
         self.frames += 1;
         let interval = now.saturating_since(self.last.replace(now)?);

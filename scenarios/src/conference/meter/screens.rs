@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinhole::Time;
 use rustc_hash::FxHashMap;
 
-use crate::conference::media::{Freezes, Jitter};
+use crate::conference::media::{Arrival, Freezes, Jitter, JitterBuffer};
 use crate::conference::outcome::{Gap, Percentiles, Received, Roam};
 use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
 use crate::histogram::Histogram;
@@ -22,12 +22,10 @@ pub struct Shown {
     pub source: SourceId,
     /// The layer; 0 for sound.
     pub layer: usize,
-    /// Bytes of media.
-    pub bytes: usize,
     /// Whether it is a key frame.
     pub is_key: bool,
-    /// When it was captured.
-    pub captured: Time,
+    /// When it was captured and how it came.
+    pub arrival: Arrival,
 }
 
 /// What a viewer got of one source.
@@ -36,7 +34,10 @@ struct Reception {
     bytes: u64,
     by_layer: [u32; 4],
     key_frames: u32,
+    buffer: JitterBuffer,
     freezes: Freezes,
+    /// From capture to screen, in microseconds, all frames together.
+    playout: u64,
     jitter: Jitter,
     least_delay: Option<Duration>,
     last: Option<Time>,
@@ -157,14 +158,16 @@ impl Screens {
         }
     }
 
-    /// A viewer is shown a whole frame, or hears a packet.
+    /// A whole frame has come to a viewer and can be decoded, or a packet of sound has. When the
+    /// frame is shown is for the viewer's [jitter buffer](JitterBuffer) to say.
     pub fn shown(&mut self, now: Time, shown: Shown) {
         let Shown {
             viewer,
             source,
-            captured,
+            arrival,
             ..
         } = shown;
+        let captured = arrival.captured;
         self.mind_roams(now, viewer, source, captured);
         self.now = now;
         let is_video = self.kinds[source.0].is_video();
@@ -202,23 +205,26 @@ impl Screens {
             .least_delay
             .map_or(delay, |least| least.min(delay));
         reception.least_delay = Some(least);
+        if is_video {
+            let on_screen = reception.buffer.play(now, arrival);
+            reception.freezes.shown(on_screen);
+            let playout = on_screen.saturating_since(captured);
+            reception.playout += playout.as_micros() as u64;
+        }
         if now < self.from {
             // Intervals count from the first frame on, so that the first measured isn't a freeze.
             if is_video {
-                reception.freezes.shown(now);
+                reception.playout = 0;
                 (reception.freezes.count, reception.freezes.frames) = (0, 0);
                 reception.freezes.total = Duration::ZERO;
             }
             reception.jitter.arrived(captured, now);
             return;
         }
-        reception.bytes += shown.bytes as u64;
+        reception.bytes += arrival.bytes as u64;
         reception.by_layer[shown.layer.min(3)] += 1;
         reception.key_frames += u32::from(shown.is_key);
         reception.jitter.arrived(captured, now);
-        if is_video {
-            reception.freezes.shown(now);
-        }
         if is_video != self.has_audio {
             screen.delay.add(delay.as_micros() as u64);
             screen.queueing.add((delay - least).as_micros() as u64);
@@ -334,6 +340,9 @@ impl Screens {
                     frozen: reception.freezes.total,
                     key_frames: reception.key_frames,
                     jitter: reception.jitter.get(),
+                    playout: is_video.then(|| {
+                        Duration::from_micros(reception.playout / u64::from(frames.max(1)))
+                    }),
                 }
             })
             .collect();
