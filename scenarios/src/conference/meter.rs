@@ -11,6 +11,7 @@ mod screens;
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
+use std::time::Duration;
 
 use pinhole::packet::{Packet, Payload};
 use pinhole::trace::{Cause, Fate, Observer};
@@ -223,18 +224,20 @@ impl Meter {
         tally.secured += u64::from(class.is_secured());
     }
 
-    /// What came of it. `relayed` says how many connections go over TURN.
+    /// What came of it, of which so much was measured. `relayed` says how many connections go over TURN.
     pub fn outcome(
         &self,
         plan: &Plan,
+        measured: Duration,
         net: &Internet,
         fidelity: Fidelity,
         relayed: usize,
         findings: Vec<String>,
     ) -> ConferenceOutcome {
         let mut inner = self.0.borrow_mut();
+        inner.until = inner.from + measured;
         inner.close_flows();
-        let seconds = plan.config.measured.as_secs_f64();
+        let seconds = measured.as_secs_f64();
         let participants = (0..plan.participants().len())
             .map(|number| inner.participant(plan, number, seconds))
             .collect();
@@ -246,7 +249,7 @@ impl Meter {
             topology: plan.config.topology,
             fidelity,
             connections: plan.connections.len(),
-            measured: plan.config.measured,
+            measured,
             participants,
             servers,
             turn: TurnOutcome {
@@ -254,7 +257,7 @@ impl Meter {
                 relayed_kbps: inner.turn_out as f64 * 8.0 / 1_000.0 / seconds,
             },
             all_seen: inner.screens.all_seen(),
-            gaps: inner.screens.gaps(plan.config.until()),
+            gaps: inner.screens.gaps(inner.until),
             roams: inner.screens.roams(),
             findings,
             packets: trace.counts(),

@@ -20,6 +20,7 @@ pub mod quality;
 mod run;
 pub mod scene;
 pub mod services;
+mod watch;
 
 pub use config::{
     ConferenceConfig, Fidelity, Part, Participant, Topology, UnknownFidelity, UnknownTopology,
@@ -34,4 +35,5 @@ pub use plan::{
     AUDIBLE, Connection, Content, MOST_PARTICIPANTS, MOST_TRACKS, Place, Plan, PlanError, Server,
     Source, SourceId, SourceKind, Track,
 };
-pub use run::{ConferenceError, TooLarge, bears, cost, run};
+pub use run::{ConferenceError, TooLarge, bears, cost, run, run_watched};
+pub use watch::Watch;

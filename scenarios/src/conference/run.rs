@@ -10,6 +10,7 @@ use super::formula;
 use super::full::{self, FullError};
 use super::outcome::ConferenceOutcome;
 use super::plan::Plan;
+use super::watch::{self, Watch};
 use crate::call::CallError;
 use crate::grouped::grouped;
 
@@ -69,11 +70,25 @@ pub struct TooLarge {
 ///
 /// It is too large for the fidelity, or its networks make no sense.
 pub fn run(plan: &Plan, fidelity: Fidelity) -> Result<ConferenceOutcome, ConferenceError> {
+    run_watched(plan, fidelity, &mut watch::to_the_end)
+}
+
+/// The same, watched. If the watcher breaks it off, what was measured until the end of that second
+/// is the outcome. A formula is over before anybody can look.
+///
+/// # Errors
+///
+/// The same; or it was broken off before measuring began.
+pub fn run_watched(
+    plan: &Plan,
+    fidelity: Fidelity,
+    watch: &mut Watch<'_>,
+) -> Result<ConferenceOutcome, ConferenceError> {
     bears(plan, fidelity)?;
     match fidelity {
         Fidelity::Formula => Ok(formula::run(plan)?),
-        Fidelity::Flow => Ok(flow::run(plan)?),
-        Fidelity::Full => Ok(full::run(plan, &mut Internet::default())?),
+        Fidelity::Flow => Ok(flow::run_in(&mut Internet::default(), plan, watch)?),
+        Fidelity::Full => Ok(full::run_watched(plan, &mut Internet::default(), watch)?),
     }
 }
 

@@ -37,6 +37,7 @@ use super::outcome::ConferenceOutcome;
 use super::plan::{Place, Plan};
 use super::scene::Scene;
 use super::services;
+use super::watch::{self, Watch};
 
 /// Why a conference could not be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,9 @@ pub enum FlowError {
     /// It never came to an end.
     #[error(transparent)]
     Budget(#[from] BudgetExceeded),
+    /// It was stopped before anything was measured.
+    #[error("it was stopped before measuring began")]
+    Stopped,
 }
 
 /// Simulates a conference.
@@ -55,15 +59,19 @@ pub enum FlowError {
 ///
 /// The network makes no sense, or the run spent its budget.
 pub fn run(plan: &Plan) -> Result<ConferenceOutcome, FlowError> {
-    run_in(&mut Internet::default(), plan)
+    run_in(&mut Internet::default(), plan, &mut watch::to_the_end)
 }
 
 /// Simulates a conference in place of what `net` was before; it can be looked at afterwards.
 ///
 /// # Errors
 ///
-/// The network makes no sense, or the run spent its budget.
-pub fn run_in(net: &mut Internet, plan: &Plan) -> Result<ConferenceOutcome, FlowError> {
+/// The network makes no sense, the run spent its budget, or it was stopped before measuring began.
+pub fn run_in(
+    net: &mut Internet,
+    plan: &Plan,
+    watch: &mut Watch<'_>,
+) -> Result<ConferenceOutcome, FlowError> {
     let scene = Scene::set(net, plan)?;
     let meter = Meter::new(plan, &scene, net, DIALECT);
     net.observe(meter.clone());
@@ -99,7 +107,7 @@ pub fn run_in(net: &mut Internet, plan: &Plan) -> Result<ConferenceOutcome, Flow
             });
         }
     }
-    net.run_until(plan.config.until())?;
+    let measured = watch::pass(net, &plan.config, watch)?.ok_or(FlowError::Stopped)?;
     let mut relayed = vec![false; plan.connections.len()];
     let mut findings = Vec::new();
     for id in &stations {
@@ -111,7 +119,7 @@ pub fn run_in(net: &mut Internet, plan: &Plan) -> Result<ConferenceOutcome, Flow
         findings.extend(station.findings().map(|it| format!("{name}: {it}")));
     }
     let relayed = relayed.into_iter().filter(|it| *it).count();
-    Ok(meter.outcome(&plan, net, Fidelity::Flow, relayed, findings))
+    Ok(meter.outcome(&plan, measured, net, Fidelity::Flow, relayed, findings))
 }
 
 const DIALECT: Dialect = Dialect {

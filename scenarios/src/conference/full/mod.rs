@@ -19,7 +19,7 @@ pub(crate) use attendee::{MEDIA_SHARE, has_room, media_time};
 pub use connection::{Connection, Line, Terms};
 pub use party::{Hub, Party, Role};
 pub use payload::Mark;
-pub use run::{FullError, run};
+pub use run::{FullError, run, run_watched};
 pub use signal::{Channel, Message, Posts, Signal};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Carries out a plan with production stacks.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use pinhole::topology::BuildError;
 use pinhole::{BudgetExceeded, Internet, ProgramId, Stream};
@@ -18,6 +19,7 @@ use crate::conference::outcome::ConferenceOutcome;
 use crate::conference::plan::{Place, Plan};
 use crate::conference::scene::Scene;
 use crate::conference::services;
+use crate::conference::watch::{self, Watch};
 
 /// What str0m calls retransmissions of VP8, if nobody tells it otherwise.
 pub(super) const RTX: u8 = 97;
@@ -31,6 +33,9 @@ pub enum FullError {
     /// It took more than it may.
     #[error(transparent)]
     Budget(#[from] BudgetExceeded),
+    /// It was stopped before anything was measured.
+    #[error("it was stopped before measuring began")]
+    Stopped,
 }
 
 /// Holds the conference on `net`, in place of what was on it before.
@@ -39,9 +44,22 @@ pub enum FullError {
 ///
 /// The networks make no sense, or the budget is spent.
 pub fn run(plan: &Plan, net: &mut Internet) -> Result<ConferenceOutcome, FullError> {
+    run_watched(plan, net, &mut watch::to_the_end)
+}
+
+/// The same, watched.
+///
+/// # Errors
+///
+/// The same; or it was stopped before measuring began.
+pub fn run_watched(
+    plan: &Plan,
+    net: &mut Internet,
+    watch: &mut Watch<'_>,
+) -> Result<ConferenceOutcome, FullError> {
     let conference = Conference::set(plan, net)?;
-    net.run_until(plan.config.until())?;
-    Ok(conference.outcome(net))
+    let measured = watch::pass(net, &plan.config, watch)?.ok_or(FullError::Stopped)?;
+    Ok(conference.outcome(net, measured))
 }
 
 /// A conference under way.
@@ -150,7 +168,7 @@ impl Conference {
         }
     }
 
-    fn outcome(&self, net: &Internet) -> ConferenceOutcome {
+    fn outcome(&self, net: &Internet, measured: Duration) -> ConferenceOutcome {
         let plan = &self.plan;
         let mut findings = Vec::new();
         let mut relayed = 0;
@@ -178,7 +196,7 @@ impl Conference {
             relayed += usize::from(goes_over_turn);
         }
         let fidelity = Fidelity::Full;
-        self.meter.outcome(plan, net, fidelity, relayed, findings)
+        (self.meter).outcome(plan, measured, net, fidelity, relayed, findings)
     }
 }
 

@@ -20,6 +20,8 @@ pub(in crate::report) struct Document<'h> {
     participants: usize,
     connections: usize,
     seconds: u64,
+    /// Whether that is all that was to be measured.
+    complete: bool,
     warmup_seconds: u64,
     seed: u64,
     video: Option<&'h str>,
@@ -220,6 +222,7 @@ impl<'h> Document<'h> {
             participants: plan.participants().len(),
             connections: outcome.connections,
             seconds: outcome.measured.as_secs(),
+            complete: outcome.measured >= config.measured,
             warmup_seconds: config.warmup.as_secs(),
             seed: config.seed,
             video: config.video.as_ref().map(|it| &*it.name),

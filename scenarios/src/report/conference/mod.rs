@@ -102,6 +102,14 @@ fn table(out: &mut dyn Write, held: &Held<'_>) -> io::Result<()> {
              them{DIM:#}"
         );
     }
+    if outcome.measured < plan.config.measured {
+        writeln!(
+            out,
+            "\nInterrupted: {} of {} seconds were measured.",
+            outcome.measured.as_secs(),
+            plan.config.measured.as_secs(),
+        )?;
+    }
     writeln!(out, "\n{DIM}digest {}{DIM:#}", outcome.digest)
 }
 
