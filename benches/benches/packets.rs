@@ -1,4 +1,4 @@
-//! What a packet costs: over one link, and through two filtering NATs.
+//! What a packet costs: over one link, through two filtering NATs, and as the car of a train.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -8,19 +8,26 @@ use cpu_time::ThreadTime;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pinhole::link::{Conditions, Link};
 use pinhole::nat::NatConfig;
-use pinhole::{Endpoint, Filtering, Input, Internet, Io, Mapping, NodeId, Program, Time, Topology};
+use pinhole::packet::{Car, Train};
+use pinhole::{
+    ArrivedTrain, Endpoint, Filtering, Input, Internet, Io, Mapping, NodeId, Program, Time,
+    Topology,
+};
 use pinhole_benches::cpu::CpuTime;
 
 const LENGTH: usize = 1200;
 const BATCH: u64 = 10_000;
 
-/// Sends a datagram from each of its sockets in turn, one every `gap`.
+/// Sends a datagram from each of its sockets in turn, one every `gap`; or as many at a time as make
+/// a train.
 struct Sender {
     to: SocketAddr,
     sockets: Vec<SocketAddr>,
     next: usize,
     payload: [u8; LENGTH],
     gap: Duration,
+    cars: u32,
+    train: Train,
 }
 
 impl Program for Sender {
@@ -33,16 +40,24 @@ impl Program for Sender {
                 }
             }
             Input::Wake => {
-                io.send(self.sockets[self.next], self.to, &self.payload);
+                let local = self.sockets[self.next];
+                if self.cars == 1 {
+                    io.send(local, self.to, &self.payload);
+                } else {
+                    for _ in 0..self.cars {
+                        self.train.push(now, LENGTH as u16, &self.payload);
+                    }
+                    io.send_train(local, self.to, &mut self.train);
+                }
                 self.next = (self.next + 1) % self.sockets.len();
             }
             _ => {}
         }
-        io.wake_at(now + self.gap);
+        io.wake_at(now + self.gap * self.cars);
     }
 }
 
-/// Copies every datagram out.
+/// Copies every datagram out, and what there is of a train's.
 struct Receiver {
     port: u16,
     buffer: [u8; LENGTH],
@@ -63,9 +78,17 @@ impl Program for Receiver {
             _ => {}
         }
     }
+
+    fn handle_train(&mut self, _: Time, train: ArrivedTrain<'_>, _: &mut Io<'_>) {
+        for car in train.cars {
+            self.buffer[..Car::HEAD].copy_from_slice(car.head());
+            black_box(&self.buffer);
+            self.datagrams += 1;
+        }
+    }
 }
 
-fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usize) {
+fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usize, cars: u32) {
     net.attach(
         to,
         Receiver {
@@ -82,6 +105,8 @@ fn attach(net: &mut Internet, from: NodeId, to: NodeId, at: Endpoint, flows: usi
             next: 0,
             payload: [7; LENGTH],
             gap: Duration::from_micros(2),
+            cars,
+            train: Train::default(),
         },
     );
 }
@@ -148,7 +173,7 @@ fn direct() -> Internet {
 }
 
 /// Host, NAT, core, NAT, host: four links with a rate and a queue, two NATs that filter.
-fn through_two_nats(flows: usize) -> Internet {
+fn through_two_nats(flows: usize, cars: u32) -> Internet {
     let mut plan = Topology::new();
     let core = plan.router("core");
     let nat = NatConfig::new(
@@ -167,7 +192,7 @@ fn through_two_nats(flows: usize) -> Internet {
     }
     let mut net = plan.build(1).unwrap();
     let at: Endpoint = "203.0.113.2:9".parse().unwrap();
-    attach(&mut net, hosts[0], hosts[1], at, flows);
+    attach(&mut net, hosts[0], hosts[1], at, flows, cars);
     let receiver = net.topology().find("host2").unwrap();
     // The receiver's NAT must have seen it speak to every one of the sender's endpoints: ports are
     // preserved, so these are all of the ephemeral ones.
@@ -231,15 +256,22 @@ fn packets(criterion: &mut Criterion<CpuTime>) {
     for flows in [1, 10_000] {
         let id = BenchmarkId::new("two filtering NATs, four links, flows", flows);
         group.bench_function(id, |bencher| {
-            let mut net = warm(through_two_nats(flows as usize), flows);
+            let mut net = warm(through_two_nats(flows as usize, 1), flows);
             bencher.iter_custom(|iterations| cost_of(&mut net, iterations));
         });
         let id = BenchmarkId::new("the same, each hop, flows", flows);
         group.bench_function(id, |bencher| {
-            let mut net = warm(through_two_nats(flows as usize), flows);
+            let mut net = warm(through_two_nats(flows as usize, 1), flows);
             bencher.iter_custom(|iterations| cost_of(&mut net, iterations) / HOPS);
         });
     }
+    group.bench_function(
+        "two filtering NATs, four links, trains of 50, each car",
+        |bencher| {
+            let mut net = warm(through_two_nats(1, 50), 1);
+            bencher.iter_custom(|iterations| cost_of(&mut net, iterations));
+        },
+    );
     group.finish();
 }
 
