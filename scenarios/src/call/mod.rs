@@ -6,29 +6,24 @@
 mod config;
 mod data;
 mod fault;
-pub(crate) mod gathering;
 mod outcome;
 mod peer;
 mod roles;
 mod scene;
-mod signaling;
 mod wire;
 
+pub use crate::transport::{PATIENCE, RestartPolicy, TurnConnection, TurnTransport};
 pub use config::{
     CallConfig, Neighbourhood, ParseTrickleError, ParseTurnError, Trickle, TurnOffer, TurnTerms,
-    TurnTransport,
 };
 pub use data::{Data, Framing, Side};
-pub use fault::{CallFault, CallFaultError, RestartPolicy};
-pub(crate) use gathering::{Gathering, Taken};
-pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
+pub use fault::{CallFault, CallFaultError};
 pub use outcome::{
     CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,
 };
 pub use peer::{DEAFNESS, Milestone, Peer, PeerConfig};
 pub use roles::{Conflict, RoleConflict, Roles, UnknownRoles};
 pub use scene::Scene;
-pub use signaling::{Description, Signal};
 pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
 
 use std::net::SocketAddr;
@@ -43,6 +38,7 @@ use pinhole::{Address, BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, St
 
 use crate::ice::Candidate;
 use crate::tls::{SERVER_NAME, TlsServer};
+use crate::transport::{Servers, TurnAccess};
 
 /// Where STUN and TURN servers listen (RFC 8489 §18.5).
 pub const STUN_PORT: u16 = 3478;

@@ -8,12 +8,12 @@ use pinhole::nat64::Prefix64;
 use pinhole::{Address, Datagram, Input, Io, Program, ProgramId, Time};
 
 use super::data::{DATA_INTERVAL, Data, Side};
-use super::fault::RestartPolicy;
-use super::gathering::{Gathering, Servers, Taken, TurnConnection};
-use super::signaling::{Description, Signal};
 use super::wire::SharedWire;
 use crate::ice::{
     Candidate, CandidateType, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack,
+};
+use crate::transport::{
+    Description, Gathering, RestartPolicy, Servers, Signal, Taken, TurnConnection,
 };
 
 /// What an endpoint is told.
@@ -510,9 +510,7 @@ impl Peer {
         };
         while let Some(relayed) = next(self) {
             if let Some(data) = Data::from_bytes(&relayed.payload) {
-                let (from, to) = (relayed.server, relayed.socket);
-                let wire = &self.config.wire;
-                wire.came_out(now, data, relayed.transport, to, from);
+                self.config.wire.came_out(now, data, relayed.through);
             }
             let (local, remote) = (relayed.local, relayed.remote);
             // There is no datagram to reject.
@@ -548,8 +546,8 @@ impl Peer {
                 Some(retired) if retired.relays(local) => retired,
                 _ => &mut self.gathering,
             };
-            if let Some((transport, socket, server)) = by.stream_under(local) {
-                self.config.wire.went_in(data, transport, socket, server);
+            if let Some(through) = by.stream_under(local) {
+                self.config.wire.went_in(data, through);
             }
             by.send(now, local, remote, &data.to_bytes(), io);
         }

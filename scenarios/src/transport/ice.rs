@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
 
-use crate::call::{DEAFNESS, Description, Gathering, Servers, Signal, Taken};
+use super::gathering::{Gathering, Taken};
+use super::servers::Servers;
+use super::signaling::{Description, Signal};
+use crate::call::DEAFNESS;
 use crate::ice::{CandidateType, Guarded, IceAgent, IceEvent, Role, SignaledCandidate, Stack};
 use crate::turn_client::PeerData;
 

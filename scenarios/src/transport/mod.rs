@@ -15,11 +15,20 @@
 //! description without trickling, several components or streams.
 
 mod alarms;
+mod config;
+mod gathering;
 mod ice;
+mod servers;
 mod set;
+mod signaling;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use alarms::Alarms;
+pub use config::RestartPolicy;
+pub(crate) use gathering::{Gathering, Taken};
+pub use gathering::{PATIENCE, Relayed, StreamEnds, TurnConnection};
 pub use ice::{IceTransport, TransportConfig, TransportEvent};
+pub use servers::{Servers, TurnAccess, TurnTransport};
 pub use set::{Came, Transports};
+pub use signaling::{Description, Signal};

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use pinhole::{Input, Io, Time};
 
 use super::ice::{Bytes, Received};
-use super::{Alarms, IceTransport, TransportConfig, TransportEvent};
-use crate::call::Signal;
+use super::{Alarms, IceTransport, Signal, TransportConfig, TransportEvent};
 
 /// Every transport of a program, numbered from 0 in the order in which they were added.
 #[derive(Default)]

@@ -10,8 +10,9 @@ use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::{AddressPlan, Kind, SiteOptions};
 use pinhole::{Endpoint, Input, Internet, Io, NodeId, Program, ProgramId, Time, Topology};
 
-use super::{TransportConfig, TransportEvent, Transports};
-use crate::call::{Servers, Signal, TurnAccess, TurnTransport};
+use super::{
+    Servers, Signal, TransportConfig, TransportEvent, Transports, TurnAccess, TurnTransport,
+};
 use crate::ice::{Role, Stack};
 use crate::tls::{SERVER_NAME, TlsServer};
 

@@ -14,14 +14,13 @@ use super::leg::{Control, Leg};
 use super::mixer::Mixer;
 use super::packet::{self, Kind, Media, Rtcp};
 use super::producer::Producer;
-use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
 use crate::conference::meter::{Meter, Shown};
 use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
-use crate::transport::{Alarms, TransportConfig, TransportEvent, Transports};
+use crate::transport::{Alarms, Servers, Signal, TransportConfig, TransportEvent, Transports};
 
 /// Where controllers begin: what browsers do.
 const START_BPS: u64 = 300_000;

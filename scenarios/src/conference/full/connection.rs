@@ -14,13 +14,12 @@ use str0m::{Candidate as IceCandidate, Event, Input, PacerReason, Reason, Rtc, R
 use super::crypto::PROVIDER;
 use super::signal::Signal;
 use super::stack::{NEVER, drain, sort_requests, wake};
-use crate::call::Servers;
-use crate::call::gathering::{Gathering, Taken};
 use crate::conference::meter::Meter;
 use crate::conference::plan::Place;
 use crate::ice::is::made;
 use crate::ice::random::OwnRandom;
 use crate::ice::{EPOCH, in_a_stack};
+use crate::transport::{Gathering, Servers, Taken};
 
 /// What a connection is told.
 #[derive(Clone)]

@@ -10,7 +10,6 @@ use super::connection::Terms;
 use super::forwarder::Forwarder;
 use super::party::{Hub, Party, Role};
 use super::signal::Posts;
-use crate::call::Servers;
 use crate::conference::config::{Fidelity, Topology};
 use crate::conference::media::Speech;
 use crate::conference::meter::{Dialect, Meter};
@@ -18,6 +17,7 @@ use crate::conference::outcome::ConferenceOutcome;
 use crate::conference::plan::{Place, Plan};
 use crate::conference::scene::Scene;
 use crate::conference::services;
+use crate::transport::Servers;
 
 /// What str0m calls retransmissions of VP8, if nobody tells it otherwise.
 const RTX: u8 = 97;
