@@ -8,11 +8,10 @@ use pinhole::nat64::Prefix64;
 use pinhole::trace::{Counts, Digest};
 
 use super::data::{Framing, Side};
-use super::peer::Milestone;
 use super::roles::RoleConflict;
 use super::wire::{Flow, INTERRUPTION, Leg, Route, Wire};
 use crate::ice::{Candidate, CandidateType, Stack};
-use crate::transport::TurnTransport;
+use crate::transport::{Milestone, TurnTransport};
 
 /// The route that a call's data took.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

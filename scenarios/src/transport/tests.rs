@@ -11,7 +11,8 @@ use pinhole::topology::{AddressPlan, Kind, SiteOptions};
 use pinhole::{Endpoint, Input, Internet, Io, NodeId, Program, ProgramId, Time, Topology};
 
 use super::{
-    Servers, Signal, TransportConfig, TransportEvent, Transports, TurnAccess, TurnTransport,
+    Milestone, Servers, Signal, TransportConfig, TransportEvent, Transports, TurnAccess,
+    TurnTransport,
 };
 use crate::ice::{Role, Stack};
 use crate::tls::{SERVER_NAME, TlsServer};
@@ -43,16 +44,14 @@ impl Member {
         let mut transports = Transports::default();
         let others = (0..count).filter(|other| *other != number);
         let others = others.map(|other| {
-            transports.add(TransportConfig {
-                role: if number < other {
-                    Role::Controlling
-                } else {
-                    Role::Controlled
-                },
-                stack: Stack::Is,
-                seed: (number * 100 + other) as u64,
-                servers: servers.clone(),
-            });
+            let role = if number < other {
+                Role::Controlling
+            } else {
+                Role::Controlled
+            };
+            let seed = (number * 100 + other) as u64;
+            let config = TransportConfig::new(role, Stack::Is, seed, servers.clone());
+            transports.add(config);
             (other, None)
         });
         Member {
@@ -244,10 +243,14 @@ fn symmetric_nats_meet_on_relays() {
     assert!(mesh.all_hear());
     for member in [0, 1] {
         // From this side's relay, or to the other's.
-        let (_, _, last) = mesh.member(member).events.last().unwrap();
-        let TransportEvent::Selected { local, remote, .. } = last else {
-            panic!("{last:?}")
+        let selected = |(_, _, event): &(Time, usize, TransportEvent)| match event {
+            TransportEvent::Reached(Milestone::Selected { local, remote }) => {
+                Some((*local, *remote))
+            }
+            _ => None,
         };
+        let mut events = mesh.member(member).events.iter().rev();
+        let (local, remote) = events.find_map(selected).unwrap();
         assert!([local.ip(), remote.ip()].contains(&mesh.turn));
     }
 }

@@ -20,7 +20,9 @@ use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
-use crate::transport::{Alarms, Servers, Signal, TransportConfig, TransportEvent, Transports};
+use crate::transport::{
+    Alarms, Milestone, Servers, Signal, TransportConfig, TransportEvent, Transports,
+};
 
 /// Where controllers begin: what browsers do.
 const START_BPS: u64 = 300_000;
@@ -86,15 +88,12 @@ impl Station {
         let mut leg_of = vec![u32::MAX; plan.connections.len()];
         for (leg, (connection, end)) in ends.iter().copied().enumerate() {
             let seed = Stream::new(plan.config.seed, &format!("ice/{connection}/{end}"));
-            transports.add(TransportConfig {
-                role: match end {
-                    0 => Role::Controlling,
-                    _ => Role::Controlled,
-                },
-                stack: Stack::Is,
-                seed: seed.clone().next_u64(),
-                servers: servers.clone(),
-            });
+            let role = match end {
+                0 => Role::Controlling,
+                _ => Role::Controlled,
+            };
+            let seed = seed.clone().next_u64();
+            transports.add(TransportConfig::new(role, Stack::Is, seed, servers.clone()));
             leg_of[connection] = leg as u32;
             let to_control = capacity.to_control(connection, end);
             legs.push(Leg::new(plan, connection, end, to_control));
@@ -177,11 +176,10 @@ impl Station {
 
     fn event(&mut self, now: Time, leg: usize, event: TransportEvent) {
         match event {
-            TransportEvent::Selected {
-                relayed, remote, ..
-            } => {
+            TransportEvent::Reached(Milestone::Selected { local, remote }) => {
                 // Over this side's relay, or over the other's.
-                let relayed = relayed || self.turn.contains(&remote.ip());
+                let own = self.transports.get(leg).relays(local);
+                let relayed = own || self.turn.contains(&remote.ip());
                 let this = &mut self.legs[leg];
                 let was_lost = !std::mem::replace(&mut this.connected, true);
                 // As libwebrtc has it: another pair of the same networks is no other route.
@@ -214,7 +212,7 @@ impl Station {
                 self.alarms.set(leg, self.legs[leg].poll_timeout(now));
             }
             TransportEvent::Lost => self.legs[leg].connected = false,
-            TransportEvent::Failed => {}
+            TransportEvent::Reached(_) => {}
         }
     }
 
