@@ -52,7 +52,8 @@ impl Sockets {
             .flatten()
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Gathering> {
+    /// Those of now, then those of before.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Gathering> {
         [Some(&mut self.current), self.retired.as_mut()]
             .into_iter()
             .flatten()
