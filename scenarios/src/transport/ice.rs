@@ -254,7 +254,7 @@ impl IceTransport {
     }
 
     /// What the application got was the other side's: the pair isn't deaf.
-    pub fn hears(&mut self) {
+    pub fn hears_other_side(&mut self) {
         self.heard = true;
     }
 

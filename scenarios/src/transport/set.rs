@@ -89,7 +89,7 @@ impl Transports {
                 let receiver = &mut self.all[transport];
                 match receiver.receive(now, datagram) {
                     Received::Application(bytes) => {
-                        receiver.hears();
+                        receiver.hears_other_side();
                         return Came(Some((transport, bytes)));
                     }
                     Received::Handled => {}
@@ -104,7 +104,7 @@ impl Transports {
                 let receiver = &mut self.all[transport];
                 receiver.handle_tcp(now, *stream, *event);
                 while let Some(relayed) = receiver.poll_streamed(now) {
-                    receiver.hears();
+                    receiver.hears_other_side();
                     self.streamed.push_back((transport, relayed.payload));
                 }
                 self.settle(transport, now, io);
