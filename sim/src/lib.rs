@@ -75,7 +75,9 @@ pub use address::{Address, Endpoint, Family, Prefix};
 pub use behaviour::{Filtering, Lifetimes, Mapping};
 pub use check::check;
 pub use engine::{Budget, BudgetExceeded, Stream};
-pub use host::{Datagram, EchoReply, Input, Io, Program, ProgramId, TcpEnd, TcpEvent, TcpId};
+pub use host::{
+    ArrivedTrain, Datagram, EchoReply, Input, Io, Program, ProgramId, TcpEnd, TcpEvent, TcpId,
+};
 pub use id::{DirectionId, LinkId, NodeId};
 pub use internet::Internet;
 pub use sketch::Sketch;

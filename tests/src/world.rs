@@ -15,7 +15,7 @@ use pinhole::firewall::{Action, FirewallConfig, Protocol, Rule, Rules};
 use pinhole::link::{Conditions, GilbertElliott, Jitter, Link, Loss};
 use pinhole::middlebox::{Middlebox, PacketFilter, Way};
 use pinhole::nat::{FilterMemory, Hairpinning, NatConfig, PortAllocation, Refresh};
-use pinhole::packet::Packet;
+use pinhole::packet::{Packet, Train};
 use pinhole::topology::Device;
 use pinhole::{
     Address, Endpoint, Filtering, Input, Internet, Io, Lifetimes, Mapping, NodeId, Program, Stream,
@@ -426,6 +426,9 @@ impl Chatter {
             let sequence = io.random().below(3) as u16;
             return io.ping(local.ip(), to.ip(), OPEN, sequence, &[0; 40]);
         }
+        if io.random().chance(0.2) {
+            return write_train(local, to, io);
+        }
         let magnitude = io.random().below(12);
         let length = io.random().below(1 << magnitude) as usize;
         if io.random().chance(0.3) {
@@ -434,6 +437,19 @@ impl Chatter {
             io.send(local, to, &vec![3; length]);
         }
     }
+}
+
+/// Up to twelve datagrams as a train, some of them longer than most links take.
+fn write_train(local: SocketAddr, to: SocketAddr, io: &mut Io<'_>) {
+    let mut train = Train::default();
+    let mut at = io.now().as_nanos().saturating_sub(3_000_000);
+    for _ in 0..1 + io.random().below(12) {
+        at += io.random().below(400_000);
+        let length = io.random().below(1_700) as u16;
+        let answers = io.random().below(3) as u8;
+        train.push(Time::from_nanos(at).min(io.now()), length, &[answers; 30]);
+    }
+    io.send_train(local, to, &mut train);
 }
 
 fn attach_bystanders(net: &mut Internet, nodes: &[NodeId]) {

@@ -30,26 +30,28 @@ struct Auditor(Rc<RefCell<Ledger>>);
 impl Observer for Auditor {
     fn sent(&mut self, _: Time, packet: &Packet, cause: Cause) {
         let mut ledger = self.0.borrow_mut();
-        assert!(
-            ledger.alive.insert(packet.id),
-            "{} was sent twice",
-            packet.id
-        );
-        match cause {
-            Cause::DuplicateOf(_) => ledger.counts.duplicated += 1,
-            Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => ledger.counts.sent += 1,
+        for id in packet.ids() {
+            assert!(ledger.alive.insert(id), "{id} was sent twice");
+            match cause {
+                Cause::DuplicateOf(_) => ledger.counts.duplicated += 1,
+                Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => {
+                    ledger.counts.sent += 1;
+                }
+            }
+            ledger.counts.in_flight += 1;
         }
-        ledger.counts.in_flight += 1;
     }
 
     fn ended(&mut self, _: Time, packet: &Packet, fate: &Fate) {
         let mut ledger = self.0.borrow_mut();
-        assert!(ledger.alive.remove(&packet.id), "{} ended twice", packet.id);
-        match fate {
-            Fate::Delivered { .. } | Fate::Fragmented { .. } => ledger.counts.delivered += 1,
-            Fate::Dropped(_) => ledger.counts.dropped += 1,
+        for id in packet.ids() {
+            assert!(ledger.alive.remove(&id), "{id} ended twice");
+            match fate {
+                Fate::Delivered { .. } | Fate::Fragmented { .. } => ledger.counts.delivered += 1,
+                Fate::Dropped(_) => ledger.counts.dropped += 1,
+            }
+            ledger.counts.in_flight -= 1;
         }
-        ledger.counts.in_flight -= 1;
     }
 }
 

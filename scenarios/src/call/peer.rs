@@ -106,7 +106,7 @@ impl Peer {
     fn receive(&mut self, now: Time, datagram: &Datagram<'_>, io: &mut Io<'_>) {
         match self.transport.receive(now, datagram) {
             Received::Application(bytes) => match Data::from_bytes(bytes.bytes()) {
-                Some(_) => self.transport.hears_other_side(),
+                Some(_) => self.transport.hear_media(),
                 None => io.reject("looks like RTP, but isn't this call's"),
             },
             Received::Handled => {}
@@ -120,7 +120,7 @@ impl Peer {
             // There is no datagram to reject.
             if let Some(data) = Data::from_bytes(&relayed.payload) {
                 self.wire.came_out(now, data, relayed.through);
-                self.transport.hears_other_side();
+                self.transport.hear_media();
             }
         }
     }

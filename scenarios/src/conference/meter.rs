@@ -9,9 +9,10 @@ mod class;
 mod screens;
 
 use std::cell::{Ref, RefCell, RefMut};
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
-use pinhole::packet::Packet;
+use pinhole::packet::{Packet, Payload};
 use pinhole::trace::{Cause, Fate, Observer};
 use pinhole::{Address, Endpoint, Internet, NodeId, Time};
 use rustc_hash::FxHashMap;
@@ -47,6 +48,8 @@ struct Tally {
     bytes: [u64; Class::COUNT],
     packets: u64,
     media_packets: u64,
+    /// Media packets that are no retransmissions.
+    new_media: u64,
     secured: u64,
 }
 
@@ -56,7 +59,18 @@ impl Tally {
         self.bytes[Class::Turn as usize] += portions.around as u64;
         self.packets += 1;
         self.media_packets += u64::from(portions.class.is_media());
+        self.new_media += u64::from(portions.class == Class::Media);
         self.secured += u64::from(portions.class.is_secured());
+    }
+
+    fn add_all(&mut self, other: &Tally) {
+        for (sum, more) in self.bytes.iter_mut().zip(other.bytes) {
+            *sum += more;
+        }
+        self.packets += other.packets;
+        self.media_packets += other.media_packets;
+        self.new_media += other.new_media;
+        self.secured += other.secured;
     }
 
     fn rates(&self, seconds: f64) -> Rates {
@@ -86,6 +100,14 @@ struct Ledger {
     last_leg: [u64; 2],
 }
 
+/// A packet or a train of media that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Journey {
+    flow: u32,
+    /// Its packets whose fate isn't known.
+    left: u32,
+}
+
 /// Media packets between two sockets.
 #[derive(Clone, Copy, Debug)]
 struct Flow {
@@ -103,7 +125,7 @@ struct Inner {
     turn_out: u64,
     flows: Vec<Flow>,
     by_ends: FxHashMap<(NodeId, Endpoint, Endpoint), u32>,
-    under_way: FxHashMap<u64, u32>,
+    under_way: FxHashMap<u64, Journey>,
     dialect: Dialect,
     from: Time,
     until: Time,
@@ -261,15 +283,29 @@ impl Inner {
         self.from <= now && now < self.until
     }
 
-    fn portions(&self, packet: &Packet) -> Portions {
+    /// What a packet, or each of a train, adds to a tally.
+    fn weigh(&self, packet: &Packet) -> Tally {
+        let mut tally = Tally::default();
+        if let Payload::Train(train) = &packet.payload {
+            let headers = (packet.wire_length() - packet.payload.len()) / train.len().max(1);
+            for car in train.cars() {
+                tally.add(&Portions {
+                    class: class::of_datagram(car.head(), self.dialect),
+                    inner: usize::from(car.length) + headers,
+                    around: 0,
+                });
+            }
+            return tally;
+        }
         let ends = [packet.source.address, packet.destination.address];
         let is_turn = ends.iter().any(|end| self.turn_addresses.contains(end));
-        class::portions(packet, is_turn, self.dialect)
+        tally.add(&class::portions(packet, is_turn, self.dialect));
+        tally
     }
 
     fn sent(&mut self, now: Time, packet: &Packet) {
         let role = self.role(packet.origin);
-        let portions = self.portions(packet);
+        let tally = self.weigh(packet);
         let bytes = packet.wire_length() as u32;
         let is_measured = self.is_measured(now);
         match role {
@@ -282,13 +318,13 @@ impl Inner {
                 }
                 seconds[second][0] += bytes;
                 if is_measured {
-                    ledger.up.add(&portions);
+                    ledger.up.add_all(&tally);
                 }
             }
             Role::Turn if is_measured => self.turn_out += u64::from(bytes),
             Role::Turn | Role::Other => {}
         }
-        if is_measured && portions.class == Class::Media && role != Role::Other {
+        if is_measured && tally.new_media > 0 && role != Role::Other {
             let ends = (packet.origin, packet.source, packet.destination);
             let next = self.flows.len() as u32;
             let flow = *self.by_ends.entry(ends).or_insert(next);
@@ -300,7 +336,9 @@ impl Inner {
                     lost: 0,
                 });
             }
-            self.under_way.insert(packet.id.index() as u64, flow);
+            let left = tally.new_media as u32;
+            let journey = Journey { flow, left };
+            self.under_way.insert(packet.id.index() as u64, journey);
         }
     }
 
@@ -309,8 +347,8 @@ impl Inner {
             Fate::Delivered { host } => Some(self.role(*host)),
             _ => None,
         };
+        let tally = self.weigh(packet);
         if let Some(Role::Place(place)) = to {
-            let portions = self.portions(packet);
             let is_measured = self.is_measured(now);
             let ledger = &mut self.ledgers[place];
             let seconds = &mut ledger.seconds;
@@ -320,14 +358,20 @@ impl Inner {
             }
             seconds[second][1] += packet.wire_length() as u32;
             if is_measured {
-                ledger.down.add(&portions);
+                ledger.down.add_all(&tally);
             }
         }
-        if let Some(flow) = self.under_way.remove(&(packet.id.index() as u64)) {
-            let flow = &mut self.flows[flow as usize];
+        // The parts of a train have its number.
+        if let Entry::Occupied(mut entry) = self.under_way.entry(packet.id.index() as u64) {
+            let journey = entry.get_mut();
+            let flow = &mut self.flows[journey.flow as usize];
             flow.to = flow.to.or(to);
-            flow.ended += 1;
-            flow.lost += u64::from(to.is_none());
+            flow.ended += tally.new_media;
+            flow.lost += if to.is_none() { tally.new_media } else { 0 };
+            journey.left = journey.left.saturating_sub(tally.new_media as u32);
+            if journey.left == 0 {
+                entry.remove();
+            }
         }
     }
 

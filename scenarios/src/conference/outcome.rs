@@ -125,6 +125,9 @@ pub struct Received {
     pub key_frames: u32,
     /// Interarrival jitter (RFC 3550).
     pub jitter: Duration,
+    /// From a picture's capture to the screen, the wait in the jitter buffer included, in the mean.
+    /// Sound has none, nor has a formula.
+    pub playout: Option<Duration>,
 }
 
 /// What a participant sent and got.
@@ -155,6 +158,16 @@ impl ParticipantOutcome {
     pub fn received_kbps(&self, which: impl Fn(SourceId) -> bool) -> f64 {
         let received = self.received.iter().filter(|it| which(it.source));
         received.map(|it| it.kbps).sum()
+    }
+
+    /// From the capture of a picture to its being shown here, in the mean of all frames.
+    pub fn playout(&self) -> Option<Duration> {
+        let timed = || self.received.iter().filter(|it| it.playout.is_some());
+        let frames: f64 = timed().map(|it| it.frames_per_second).sum();
+        let sum = timed()
+            .map(|it| it.playout.unwrap_or_default().as_secs_f64() * it.frames_per_second)
+            .sum::<f64>();
+        (frames > 0.0).then(|| Duration::from_secs_f64(sum / frames))
     }
 
     /// All freezes.

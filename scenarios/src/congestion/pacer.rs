@@ -2,7 +2,8 @@
 //!
 //! A leaky bucket at the controller's pacing rate, two and a half times the media's: a frame of
 //! usual size leaves well before the next. Audio never waits. Probes go at their own rate, filled up
-//! with padding where media doesn't suffice. What it doesn't do: padding outside probes, several
+//! with padding where media doesn't suffice; without any media only where somebody who has none would
+//! have it if the path bore it ([`Pacer::probe_alone`]). What it doesn't do: padding outside probes, several
 //! streams taking turns (what comes first goes first), raising the rate to drain a long queue: the
 //! encoder is expected to skip frames while the pacer [is backed up](Pacer::is_backed_up).
 
@@ -69,6 +70,7 @@ pub struct Pacer<T> {
     clusters: VecDeque<(Time, ProbeCluster)>,
     running: Option<Running>,
     padding: usize,
+    alone: bool,
 }
 
 impl<T> Pacer<T> {
@@ -84,7 +86,14 @@ impl<T> Pacer<T> {
             clusters: VecDeque::new(),
             running: None,
             padding,
+            alone: false,
         }
+    }
+
+    /// Whether probes may be all padding from now on: where media is held back because the estimate
+    /// is too low, waiting for media to ride on would be waiting forever.
+    pub fn probe_alone(&mut self, alone: bool) {
+        self.alone = alone;
     }
 
     /// From now on it sends at this rate.
@@ -92,7 +101,7 @@ impl<T> Pacer<T> {
         self.bps = bps.max(1);
     }
 
-    /// Runs a probe as soon as there is media to begin it with.
+    /// Runs a probe as soon as there is media to begin it with, or [alone](Pacer::probe_alone).
     pub fn probe(&mut self, now: Time, cluster: ProbeCluster) {
         self.clusters.push_back((now, cluster));
     }
@@ -157,6 +166,9 @@ impl<T> Pacer<T> {
         if let Some(running) = &self.running {
             return Some(running.next());
         }
+        if self.alone && !self.clusters.is_empty() {
+            return Some(now);
+        }
         (self.waiting_bytes > 0).then_some(self.free)
     }
 
@@ -170,7 +182,7 @@ impl<T> Pacer<T> {
     }
 
     fn begin_probe(&mut self, now: Time) {
-        while self.running.is_none() && self.waiting_bytes > 0 {
+        while self.running.is_none() && (self.waiting_bytes > 0 || self.alone) {
             let Some((asked, cluster)) = self.clusters.pop_front() else {
                 return;
             };
@@ -299,5 +311,30 @@ mod tests {
         let span = (last.0 - first).as_secs_f64();
         let seen = (bytes - last.1) as f64 * 8.0 / span;
         assert!((seen / probe.bps as f64 - 1.0).abs() < 0.01, "{seen}");
+    }
+
+    #[test]
+    fn who_has_no_media_may_probe_alone() {
+        let bounds = Bounds {
+            min_bps: 50_000,
+            start_bps: 300_000,
+            max_bps: 5_000_000,
+        };
+        let mut controller = Controller::new(Time::ZERO, bounds);
+        let mut pacer = Pacer::new(750_000, 1_000);
+        while let Some(probe) = controller.poll_probe() {
+            pacer.probe(Time::ZERO, probe);
+        }
+        // Sound is too little to ride on.
+        pacer.push(Class::Audio, 100, 100);
+        assert_eq!(run(&mut pacer, Time::ZERO), [(Time::ZERO, 100, false)]);
+        pacer.probe_alone(true);
+        let left = run(&mut pacer, Time::from_millis(100));
+        assert!(left.len() > 9, "two probes of five packets and more");
+        assert!(
+            left.iter()
+                .all(|(_, bytes, probe)| *bytes == 1_000 && *probe)
+        );
+        assert_eq!(run(&mut pacer, Time::from_millis(900)), [], "once");
     }
 }

@@ -157,6 +157,12 @@ impl IceTransport {
         self.pair.is_some_and(|pair| pair.relayed)
     }
 
+    /// From where to where packets go that need no wrapping: unless over a relay of this side's.
+    pub fn direct(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let pair = self.pair.filter(|pair| !pair.relayed)?;
+        Some(pair.addresses())
+    }
+
     /// Whether an address is one that a TURN server lent to this side.
     pub fn relays(&self, local: SocketAddr) -> bool {
         self.sockets.relays(local)
@@ -253,8 +259,8 @@ impl IceTransport {
         }
     }
 
-    /// What the application got was the other side's: the pair isn't deaf.
-    pub fn hears_other_side(&mut self) {
+    /// Media came for it, which its holder has taken for the other side's: the pair isn't deaf.
+    pub fn hear_media(&mut self) {
         self.heard = true;
     }
 

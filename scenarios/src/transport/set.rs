@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use pinhole::{Input, Io, Time};
+use pinhole::{ArrivedTrain, Input, Io, Time};
 
 use super::ice::{Bytes, Received};
 use super::{Alarms, IceTransport, Milestone, Signal, TransportConfig, TransportEvent};
@@ -76,6 +76,15 @@ impl Transports {
         sent
     }
 
+    /// The transport that a train of media is for.
+    pub fn receives(&mut self, train: &ArrivedTrain<'_>) -> Option<usize> {
+        let port = train.local.port();
+        let place = self.ports.binary_search_by_key(&port, |(port, _)| *port);
+        let transport = self.ports[place.ok()?].1 as usize;
+        self.all[transport].hear_media();
+        Some(transport)
+    }
+
     /// Takes the input of a program that is about its transports: everything but messages.
     pub fn handle_input<'a>(&mut self, now: Time, input: &Input<'a>, io: &mut Io<'_>) -> Came<'a> {
         match input {
@@ -89,7 +98,7 @@ impl Transports {
                 let receiver = &mut self.all[transport];
                 match receiver.receive(now, datagram) {
                     Received::Application(bytes) => {
-                        receiver.hears_other_side();
+                        receiver.hear_media();
                         return Came(Some((transport, bytes)));
                     }
                     Received::Handled => {}
@@ -104,7 +113,7 @@ impl Transports {
                 let receiver = &mut self.all[transport];
                 receiver.handle_tcp(now, *stream, *event);
                 while let Some(relayed) = receiver.poll_streamed(now) {
-                    receiver.hears_other_side();
+                    receiver.hear_media();
                     self.streamed.push_back((transport, relayed.payload));
                 }
                 self.settle(transport, now, io);

@@ -10,7 +10,7 @@ pub(crate) mod tcp;
 
 pub(crate) use network_layer::Sending;
 pub(crate) use program::{Alarm, Post};
-pub use program::{Datagram, EchoReply, Input, Io, Program, ProgramId};
+pub use program::{ArrivedTrain, Datagram, EchoReply, Input, Io, Program, ProgramId};
 pub(crate) use reassembly::Kept;
 pub use sockets::BindError;
 pub(crate) use sockets::{Host, Interface};

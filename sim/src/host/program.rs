@@ -15,8 +15,8 @@ use crate::address::{Address, Endpoint, Family};
 use crate::engine::Stream;
 use crate::id::NodeId;
 use crate::packet::{
-    IcmpEcho, IcmpErrorKind, LARGEST_UDP_PAYLOAD, Packet, PacketArena, PacketId, Payload, Slot,
-    Transport,
+    Car, IcmpEcho, IcmpErrorKind, LARGEST_UDP_PAYLOAD, Packet, PacketArena, PacketId, Payload,
+    Slot, Train, Transport,
 };
 use crate::time::Time;
 
@@ -48,6 +48,23 @@ pub trait Program: Any {
     /// without one need nothing here.
     fn handle_packet(&mut self, now: Time, packet: &Packet, io: &mut Io<'_>) {
         let _ = (now, packet, io);
+    }
+
+    /// A [train](Io::send_train) came in on one of its sockets; `now` is the time of its last car. A
+    /// program that knows nothing of trains is given each car as a datagram, of which there is no
+    /// more than the head. What it rejects of a train is rejected with all of it.
+    fn handle_train(&mut self, now: Time, train: ArrivedTrain<'_>, io: &mut Io<'_>) {
+        for car in train.cars {
+            let datagram = Datagram {
+                id: train.id,
+                local: train.local,
+                remote: train.remote,
+                payload: car.head(),
+                length: usize::from(car.length),
+                tag: 0,
+            };
+            self.handle_input(now, Input::Datagram(datagram), io);
+        }
     }
 }
 
@@ -117,6 +134,19 @@ pub struct Datagram<'a> {
     pub length: usize,
     /// The tag of a datagram that was sent with only a size.
     pub tag: u64,
+}
+
+/// A train that came in.
+#[derive(Clone, Copy, Debug)]
+pub struct ArrivedTrain<'a> {
+    /// The number in the run of the first datagram that was sent with it.
+    pub id: PacketId,
+    /// As of a [`Datagram`].
+    pub local: SocketAddr,
+    /// As of a [`Datagram`].
+    pub remote: SocketAddr,
+    /// What is left of it, by time of arrival.
+    pub cars: &'a [Car],
 }
 
 /// The answer to a ping (RFC 792, RFC 4443 §4.2).
@@ -241,6 +271,46 @@ impl Io<'_> {
     pub fn send_sized(&mut self, local: SocketAddr, remote: SocketAddr, length: usize, tag: u64) {
         let length = length.min(LARGEST_UDP_PAYLOAD) as u32;
         self.send_payload(local.into(), remote.into(), Payload::Sized { length, tag });
+    }
+
+    /// Sends the cars of a train from `local` to `remote`, each as a datagram that was sent at its
+    /// own time; see [`packet::train`](crate::packet::train). The train is empty then. A car may be
+    /// from before now, by less than what the first link delays it: a program that has something to
+    /// send every few microseconds saves that up for a millisecond or two.
+    ///
+    /// To its own host, and where fragments are [allowed](Io::allow_fragmentation), cars go as
+    /// datagrams of their own, now.
+    ///
+    /// ```
+    /// # use pinhole::packet::Train;
+    /// # use pinhole::{Io, Sketch};
+    /// # fn example(io: &mut Io<'_>) {
+    /// let mut train = Train::default();
+    /// train.push(io.now(), 1_200, b"the beginning of the first");
+    /// train.push(io.now(), 900, b"and of the second");
+    /// let local = "0.0.0.0:5000".parse().unwrap();
+    /// io.send_train(local, "192.0.2.1:5000".parse().unwrap(), &mut train);
+    /// assert!(train.is_empty());
+    /// # }
+    /// ```
+    pub fn send_train(&mut self, local: SocketAddr, remote: SocketAddr, train: &mut Train) {
+        if train.is_empty() {
+            return;
+        }
+        train.number();
+        let (local, remote) = (local.into(), Endpoint::from(remote));
+        if !self.sending.dont_fragment || self.host.interface(remote.address).is_some() {
+            for car in train.cars() {
+                let mut payload = self.arena.payload(&[]);
+                if let Payload::Bytes(buffer) = &mut payload {
+                    car.payload(buffer);
+                }
+                self.send_payload(local, remote, payload);
+            }
+            return train.clear();
+        }
+        let payload = self.arena.train(train);
+        self.send_payload(local, remote, payload);
     }
 
     fn send_payload(&mut self, local: Endpoint, remote: Endpoint, payload: Payload) {

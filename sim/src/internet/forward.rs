@@ -70,6 +70,9 @@ impl Internet {
             self.drop(slot, DropReason::LinkDown { on });
             return Ok(());
         }
+        if let Payload::Train(_) = packet.payload {
+            return self.transmit_train(slot, on);
+        }
         let conditions = self.plan.conditions(on);
         match direction
             .lane
@@ -207,6 +210,9 @@ impl Internet {
         let Some(program) = at.owner(packet.destination) else {
             return self.refuse(host, slot);
         };
+        if let Payload::Train(_) = packet.payload {
+            return self.hand_over_train(host, slot, program);
+        }
         let (addresses, id) = ((packet.source, packet.destination), packet.id);
         self.hand_over(host, slot, program, |payload| {
             datagram_input(id, addresses, payload)
@@ -293,7 +299,7 @@ fn datagram_input(
         length: payload.len(),
         tag: match payload {
             Payload::Sized { tag, .. } => *tag,
-            Payload::Bytes(_) => 0,
+            Payload::Bytes(_) | Payload::Train(_) => 0,
         },
     })
 }

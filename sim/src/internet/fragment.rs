@@ -148,6 +148,9 @@ impl Internet {
                     length: before.len() as u32 + length,
                     tag: *tag,
                 },
+                (Payload::Train(_), _) | (_, Payload::Train(_)) => {
+                    unreachable!("no train is cut")
+                }
             };
             self.arena.get_mut(*slot).payload = next;
         }
@@ -190,5 +193,6 @@ fn excerpt(arena: &mut PacketArena, payload: &Payload, range: std::ops::Range<us
             length: range.len() as u32,
             tag: *tag,
         },
+        Payload::Train(_) => unreachable!("no train is cut"),
     }
 }

@@ -118,6 +118,9 @@ impl Internet {
     #[cold]
     pub(super) fn too_long(&mut self, slot: Slot, on: DirectionId, mtu: u16, came: Option<Came>) {
         let node = self.near_end(on);
+        if let Payload::Train(_) = self.arena.get(slot).payload {
+            return self.too_long_cars(slot, on, mtu, came);
+        }
         let about = self.offending(slot);
         let family = about.source.address.family();
         let from = came.map_or(family, |came| came.source.address.family());

@@ -25,6 +25,7 @@ mod icmp;
 mod run;
 mod tcp;
 mod tell;
+mod train;
 
 use fault::Faults;
 pub use fault::{Fault, FaultError, Inflicted};

@@ -1,6 +1,6 @@
 //! Where packets stand while they are under way.
 
-use super::{DEFAULT_HOP_LIMIT, Packet, Payload, Transport};
+use super::{DEFAULT_HOP_LIMIT, Packet, Payload, Train, Transport};
 use crate::address::Endpoint;
 use crate::id::NodeId;
 
@@ -16,6 +16,8 @@ pub(crate) struct PacketArena {
     slots: Vec<Packet>,
     free: Vec<u32>,
     buffers: Vec<Vec<u8>>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    trains: Vec<Box<Train>>,
 }
 
 impl PacketArena {
@@ -93,17 +95,31 @@ impl PacketArena {
 
     /// Keeps a payload's buffer for the next packet.
     pub(crate) fn recycle(&mut self, payload: Payload) {
-        if let Payload::Bytes(mut buffer) = payload
-            && buffer.capacity() > 0
-        {
-            buffer.clear();
-            self.buffers.push(buffer);
+        match payload {
+            Payload::Bytes(mut buffer) if buffer.capacity() > 0 => {
+                buffer.clear();
+                self.buffers.push(buffer);
+            }
+            Payload::Train(mut train) => {
+                train.clear();
+                self.trains.push(train);
+            }
+            Payload::Bytes(_) | Payload::Sized { .. } => {}
         }
     }
 
-    /// How many packets are under way.
+    /// A payload that takes the cars of `train`, which is left empty, with room for as many.
+    pub(crate) fn train(&mut self, train: &mut Train) -> Payload {
+        let mut taken = self.trains.pop().unwrap_or_default();
+        std::mem::swap(&mut *taken, train);
+        Payload::Train(taken)
+    }
+
+    /// How many packets are under way, those of trains included.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        // What was removed has an empty payload.
+        let others_of_trains = self.slots.iter().map(|packet| packet.count() - 1);
+        self.slots.len() - self.free.len() + others_of_trains.sum::<usize>()
     }
 
     /// Drops every packet, keeps the memory.

@@ -1,13 +1,15 @@
 //! What travels: addresses, a payload of real bytes or only a size, and what the network needs to
-//! know of it.
+//! know of it; several datagrams as one [`Train`].
 
 mod arena;
 mod icmp;
 mod tcp;
+pub mod train;
 
 pub(crate) use arena::{PacketArena, Slot};
 pub use icmp::{IcmpEcho, IcmpError, IcmpErrorKind};
 pub use tcp::{TcpFlags, TcpOptions, TcpSegment};
+pub use train::{Car, Train};
 
 use std::fmt;
 use std::ops::Range;
@@ -41,7 +43,7 @@ impl fmt::Debug for PacketId {
 /// An IP packet under way.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// Its number in the run.
+    /// Its number in the run; of a train, that of the datagram that was sent with it first.
     pub id: PacketId,
     /// Where it comes from, as translated so far.
     pub source: Endpoint,
@@ -132,6 +134,8 @@ pub enum Payload {
         /// The sender's own mark.
         tag: u64,
     },
+    /// Not one datagram but several, which travel together. Boxed: few packets are trains.
+    Train(Box<Train>),
 }
 
 impl Default for Payload {
@@ -142,11 +146,12 @@ impl Default for Payload {
 }
 
 impl Payload {
-    /// The payload's length in bytes, real or claimed.
+    /// The payload's length in bytes, real or claimed; of a train, all cars together.
     pub fn len(&self) -> usize {
         match self {
             Payload::Bytes(bytes) => bytes.len(),
             Payload::Sized { length, .. } => *length as usize,
+            Payload::Train(train) => train.payload_length(),
         }
     }
 
@@ -155,11 +160,11 @@ impl Payload {
         self.len() == 0
     }
 
-    /// The real bytes; empty where there is only a size.
+    /// The real bytes; empty where there is only a size, and for a train.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Payload::Bytes(bytes) => bytes,
-            Payload::Sized { .. } => &[],
+            Payload::Sized { .. } | Payload::Train(_) => &[],
         }
     }
 }
@@ -207,9 +212,36 @@ impl Packet {
     }
 
     /// The packet's length on the wire in bytes: IP header, transport header and payload. This is
-    /// what links queue, rates count and MTUs limit.
+    /// what links queue, rates count and MTUs limit. Of a train, all cars together.
     pub fn wire_length(&self) -> usize {
+        if let Payload::Train(train) = &self.payload {
+            let headers = train::headers(self.source.address.family());
+            return train.len() * headers + train.payload_length();
+        }
         self.ip_header() + self.transport_header() + self.payload.len()
+    }
+
+    /// How many datagrams this is: one, unless it is a train.
+    pub fn count(&self) -> usize {
+        match &self.payload {
+            Payload::Train(train) => train.len(),
+            Payload::Bytes(_) | Payload::Sized { .. } => 1,
+        }
+    }
+
+    /// The numbers of the datagrams that this is: its own, or those of a train's cars.
+    pub fn ids(&self) -> impl Iterator<Item = PacketId> + '_ {
+        let (own, cars) = match &self.payload {
+            Payload::Train(train) => (None, train.cars()),
+            Payload::Bytes(_) | Payload::Sized { .. } => (Some(self.id), &[][..]),
+        };
+        let of_cars = cars.iter().map(|car| self.id_of(car));
+        own.into_iter().chain(of_cars)
+    }
+
+    /// The number of a car of this train.
+    pub(crate) fn id_of(&self, car: &Car) -> PacketId {
+        PacketId(self.id.0 + u64::from(car.number))
     }
 
     /// Bytes of the IP header, with what IPv6 needs to say that this is a fragment.

@@ -114,8 +114,10 @@ impl Trace {
 
     pub(crate) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
         match cause {
-            Cause::DuplicateOf(_) => self.duplicated += 1,
-            Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => self.sent += 1,
+            Cause::DuplicateOf(_) => self.duplicated += packet.count() as u64,
+            Cause::Sent | Cause::ErrorAbout(_) | Cause::FragmentOf(_) => {
+                self.sent += packet.count() as u64;
+            }
         }
         if let Some(recording) = &mut self.recording {
             recording.sent(time, packet, cause);
@@ -134,10 +136,11 @@ impl Trace {
 
     pub(crate) fn ended(&mut self, time: Time, packet: &Packet, fate: Fate) {
         self.digest.record(time, packet, &fate);
+        let count = packet.count() as u64;
         match fate {
             // Taken off the wire in good order, by a host or by who cut it.
-            Fate::Delivered { .. } | Fate::Fragmented { .. } => self.delivered += 1,
-            Fate::Dropped(drop) => self.count_drop(drop),
+            Fate::Delivered { .. } | Fate::Fragmented { .. } => self.delivered += count,
+            Fate::Dropped(drop) => self.count_drop(drop, count),
         }
         if let Some(recording) = &mut self.recording {
             recording.push(time, packet, Event::Ended(fate));
@@ -147,16 +150,16 @@ impl Trace {
         }
     }
 
-    fn count_drop(&mut self, drop: DropReason) {
-        self.dropped += 1;
+    fn count_drop(&mut self, drop: DropReason, count: u64) {
+        self.dropped += count;
         let same = |known: &&mut DropCount| {
             known.example.number() == drop.number() && known.example.place() == drop.place()
         };
         match self.drops.iter_mut().find(same) {
-            Some(known) => known.count += 1,
+            Some(known) => known.count += count,
             None => self.drops.push(DropCount {
                 example: drop,
-                count: 1,
+                count,
             }),
         }
     }

@@ -4,7 +4,7 @@
 use super::fate::Fate;
 use crate::address::Endpoint;
 use crate::id::{DirectionId, NodeId};
-use crate::packet::{ByteRange, Fragment, IcmpError, Packet, PacketId, Transport};
+use crate::packet::{ByteRange, Fragment, IcmpError, Packet, PacketId, Payload, Transport};
 use crate::time::Time;
 
 /// Where a packet came from.
@@ -110,7 +110,9 @@ pub struct Record {
     pub hop_limit: u8,
 }
 
-/// Everything that happened to every packet of a run, in order.
+/// Everything that happened to every packet of a run, in order. The cars of a
+/// [train](crate::packet::train) are packets of their own here, and what happened to them has their
+/// times: a few milliseconds may go back from one record to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     packets: Vec<PacketRecord>,
@@ -154,13 +156,33 @@ impl Recording {
     }
 
     pub(super) fn sent(&mut self, time: Time, packet: &Packet, cause: Cause) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(packet.payload.bytes());
         debug_assert_eq!(
             packet.id.index(),
             self.packets.len(),
             "recording starts with the run"
         );
+        let Payload::Train(train) = &packet.payload else {
+            let lengths = (packet.wire_length(), packet.payload.len());
+            return self.add(time, packet, cause, lengths, packet.payload.bytes());
+        };
+        let headers = packet.wire_length() - packet.payload.len();
+        for car in train.cars() {
+            let length = usize::from(car.length);
+            let lengths = (headers / train.len() + length, length);
+            self.add(car.at, packet, cause, lengths, car.head());
+        }
+    }
+
+    fn add(
+        &mut self,
+        time: Time,
+        packet: &Packet,
+        cause: Cause,
+        (wire_length, payload_length): (usize, usize),
+        payload: &[u8],
+    ) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(payload);
         self.packets.push(PacketRecord {
             time,
             origin: packet.origin,
@@ -170,8 +192,8 @@ impl Recording {
             dont_fragment: packet.dont_fragment,
             fragment: packet.fragment,
             cause,
-            wire_length: packet.wire_length() as u32,
-            payload_length: packet.payload.len() as u32,
+            wire_length: wire_length as u32,
+            payload_length: payload_length as u32,
             payload: start..self.bytes.len(),
         });
     }
@@ -180,13 +202,24 @@ impl Recording {
         if let Transport::IcmpError(error) = &packet.transport {
             self.errors.push((self.records.len(), **error));
         }
-        self.records.push(Record {
+        let record = Record {
             time,
             packet: packet.id,
             event,
             source: packet.source,
             destination: packet.destination,
             hop_limit: packet.hop_limit,
-        });
+        };
+        match &packet.payload {
+            Payload::Train(train) => {
+                let of_cars = train.cars().iter().map(|car| Record {
+                    time: car.at,
+                    packet: packet.id_of(car),
+                    ..record
+                });
+                self.records.extend(of_cars);
+            }
+            Payload::Bytes(_) | Payload::Sized { .. } => self.records.push(record),
+        }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Congestion control costs several microseconds a packet. A connection that uses less than half of
 //! every link on its way, together with all others on the same links, is sent on at its full rate:
-//! a controller would find nothing to control.
+//! a controller would find nothing to control. What goes through a TCP connection to a TURN server is
+//! controlled wherever an access link can hold it up: a little loss is enough for TCP to carry less
+//! than half of the link, and what doesn't fit waits.
 
 use crate::conference::media::Layer;
-use crate::conference::overhead;
 use crate::conference::plan::{Content, Place, Plan, SourceKind, Track};
+use crate::overhead;
 
 /// The share of a link from which on connections over it are controlled.
 const BUSY: f64 = 0.5;
@@ -53,11 +55,21 @@ impl Capacity {
             };
             sums[number][usize::from(!is_up)] > BUSY * f64::from(capacity)
         };
+        let is_held_up = |place: Place| {
+            let Place::Participant(number) = place else {
+                return false;
+            };
+            let person = &plan.participants()[number];
+            let later = person.roams.as_ref().map(|(_, kind)| kind);
+            let mut kinds = std::iter::once(&person.network).chain(later);
+            person.access.is_some() && kinds.any(|kind| !kind.passes_udp())
+        };
         let controlled = plan.connections.iter().map(|connection| {
             [0, 1].map(|end| {
                 let ends = connection.ends;
                 let sends = !connection.tracks[end].is_empty();
-                sends && (is_busy(ends[end], true) || is_busy(ends[1 - end], false))
+                let is_busy = is_busy(ends[end], true) || is_busy(ends[1 - end], false);
+                sends && (is_busy || ends.into_iter().any(is_held_up))
             })
         });
         Capacity {
@@ -153,6 +165,20 @@ mod tests {
         assert_eq!(controlled(Topology::Mesh, 3, "cable"), [[false; 2]; 3]);
         assert_eq!(controlled(Topology::Mesh, 4, "cable"), [[true; 2]; 6]);
         assert_eq!(controlled(Topology::Sfu, 3, "cable"), [[false; 2]; 3]);
+        // TCP is slower than the link that it is on.
+        let mut config = ConferenceConfig::new(Topology::Sfu, 2, AccessProfile::named("lte").ok());
+        config.participants[1].network = "udp-blocked".parse().unwrap();
+        let controlled = |config: &ConferenceConfig| {
+            Capacity::of(&Plan::new(config.clone()).unwrap()).controlled
+        };
+        assert_eq!(controlled(&config), [[false; 2], [true; 2]]);
+        let kind = "tcp-443-only".parse().unwrap();
+        config.participants[0].roams = Some((pinhole::Time::from_millis(9_000), kind));
+        assert_eq!(controlled(&config), [[true; 2]; 2]);
+    }
+
+    #[test]
+    fn a_narrow_uplink_is_controlled() {
         // An ADSL uplink bears no ladder of 3.4 Mbit/s.
         assert!(controlled(Topology::Sfu, 2, "adsl").iter().all(|it| it[0]));
     }

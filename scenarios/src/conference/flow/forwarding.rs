@@ -492,10 +492,17 @@ impl Forwarding {
         }
     }
 
-    /// What a leg bears is known anew: so many kbit/s on the wire.
-    pub(super) fn allocate(&mut self, now: Time, leg: usize, kbps: f64, orders: &mut Vec<Order>) {
+    /// What a leg bears is known anew: so many kbit/s on the wire. Returns whether that is too little
+    /// for any picture: then nothing is sent that would show that more fits.
+    pub(super) fn allocate(
+        &mut self,
+        now: Time,
+        leg: usize,
+        kbps: f64,
+        orders: &mut Vec<Order>,
+    ) -> bool {
         let Some(mut allocator) = self.viewers[leg].allocator.take() else {
-            return;
+            return false;
         };
         let viewer = &self.viewers[leg];
         let mut costs = std::mem::take(&mut self.costs);
@@ -536,6 +543,7 @@ impl Forwarding {
             };
             switches.push((switch.source, switch.to));
         }
+        let starves = allocator.starves(&offers);
         for (picture, to) in switches {
             let track = self.viewers[leg].pictures[picture];
             let stream = self.numberings[leg].stream(track, 0);
@@ -544,5 +552,6 @@ impl Forwarding {
         }
         self.viewers[leg].allocator = Some(allocator);
         self.costs = costs;
+        starves
     }
 }

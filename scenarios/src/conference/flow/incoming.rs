@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use pinhole::Time;
 
-use super::packet::Media;
+use super::packet::{Kind, Media};
+use crate::conference::media::{Arrival, RoundTrip};
 use crate::congestion::feedback::unwrap;
 
 /// How long a gap may stand before its packets are asked for: a little disorder is no loss.
 const TOLERANCE: Duration = Duration::from_millis(10);
-/// How long after asking it is asked again: the round trip that libwebrtc assumes.
+/// How long after asking it is asked again, before any answer told how long a round trip takes:
+/// what libwebrtc and str0m assume.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How often it is asked.
 const TRIES: u8 = 10;
@@ -27,6 +29,8 @@ struct Missing {
     sequence: u64,
     next: Time,
     tries: u8,
+    /// When it was asked for first.
+    asked: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +39,26 @@ struct Partial {
     first_sequence: u64,
     got: u16,
     bytes: usize,
+    /// When its last packet came.
+    whole: Time,
+    repaired: bool,
+}
+
+/// A packet that hadn't come before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    sequence: u64,
+    at: Time,
+    /// It had been asked for.
+    repairs: bool,
 }
 
 /// A frame that can be shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Whole {
     pub(super) layer: u8,
-    pub(super) bytes: usize,
     pub(super) is_key: bool,
-    pub(super) captured: Time,
+    pub(super) arrival: Arrival,
 }
 
 /// A stream of video, at its receiver.
@@ -55,18 +70,24 @@ pub(super) struct Incoming {
     shown: Option<u32>,
     needs_key: bool,
     asked_key: Option<Time>,
+    round_trip: RoundTrip,
 }
 
 impl Incoming {
-    /// A packet arrived. Returns its full sequence number, if it is new.
-    pub(super) fn arrived(&mut self, now: Time, media: &Media) -> Option<u64> {
+    /// A packet arrived. Returns what is known of it, if it is new.
+    pub(super) fn arrived(&mut self, now: Time, media: &Media) -> Option<New> {
+        let in_order = |sequence| New {
+            sequence,
+            at: now,
+            repairs: false,
+        };
         let Some(highest) = self.highest else {
             let sequence = u64::from(media.sequence) + (1 << 16);
             self.highest = Some(sequence);
             // The beginning of the first frame may be missing too.
             let begin = sequence - u64::from(media.place);
             self.miss(now, begin..sequence);
-            return Some(sequence);
+            return Some(in_order(sequence));
         };
         let sequence = unwrap(highest, media.sequence);
         if sequence > highest {
@@ -78,11 +99,19 @@ impl Incoming {
             } else {
                 self.miss(now, highest + 1..sequence);
             }
-            return Some(sequence);
+            return Some(in_order(sequence));
         }
         let place = self.missing.iter().position(|it| it.sequence == sequence)?;
-        self.missing.remove(place);
-        Some(sequence)
+        let missing = self.missing.remove(place);
+        let repairs = missing.tries > 0;
+        // Else it was only late: by itself, or because whoever forwards it had to ask for it.
+        if repairs && media.kind == Kind::Rtx {
+            self.round_trip.took(now.saturating_since(missing.asked));
+        }
+        Some(New {
+            repairs,
+            ..in_order(sequence)
+        })
     }
 
     fn miss(&mut self, now: Time, sequences: Range<u64>) {
@@ -90,11 +119,12 @@ impl Incoming {
             sequence,
             next: now + TOLERANCE,
             tries: 0,
+            asked: Time::ZERO,
         }));
     }
 
     /// Puts a new packet into its frame. Tells every frame that can be shown by now, in order.
-    pub(super) fn assemble(&mut self, sequence: u64, media: &Media, mut show: impl FnMut(Whole)) {
+    pub(super) fn assemble(&mut self, new: New, media: &Media, mut show: impl FnMut(Whole)) {
         if self.shown.is_some_and(|shown| media.frame <= shown) {
             return;
         }
@@ -110,9 +140,11 @@ impl Incoming {
                     place,
                     Partial {
                         media: *media,
-                        first_sequence: sequence - u64::from(media.place),
+                        first_sequence: new.sequence - u64::from(media.place),
                         got: 0,
                         bytes: 0,
+                        whole: new.at,
+                        repaired: false,
                     },
                 );
                 place
@@ -120,6 +152,8 @@ impl Incoming {
         };
         let partial = &mut self.partial[place];
         partial.got += 1;
+        partial.whole = new.at;
+        partial.repaired |= new.repairs;
         partial.bytes += usize::from(media.payload);
         if partial.got == media.packets {
             self.show(&mut show);
@@ -151,9 +185,14 @@ impl Incoming {
             self.shown = Some(frame.media.frame);
             show(Whole {
                 layer: frame.media.layer,
-                bytes: frame.bytes,
                 is_key: frame.media.is_key,
-                captured: frame.media.captured,
+                arrival: Arrival {
+                    captured: frame.media.captured,
+                    whole: frame.whole,
+                    bytes: frame.bytes,
+                    repaired: frame.repaired,
+                    round_trip: self.round_trip.get(),
+                },
             });
         }
     }
@@ -186,6 +225,10 @@ impl Incoming {
     /// Puts the numbers of packets to be asked for into `again`, ascending. Returns whether to ask
     /// for a key frame.
     pub(super) fn ask(&mut self, now: Time, again: &mut Vec<u16>) -> bool {
+        let patience = match self.round_trip.get() {
+            Some(round_trip) => round_trip + TOLERANCE,
+            None => PATIENCE,
+        };
         let mut lost = false;
         self.missing.retain_mut(|it| {
             if it.next > now {
@@ -195,8 +238,11 @@ impl Incoming {
                 lost = true;
                 return false;
             }
+            if it.tries == 0 {
+                it.asked = now;
+            }
             it.tries += 1;
-            it.next = now + PATIENCE;
+            it.next = now + patience;
             again.push(it.sequence as u16);
             true
         });
@@ -211,7 +257,6 @@ impl Incoming {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet::Kind;
     use super::*;
 
     fn media(frame: u32, place: u16, packets: u16, is_key: bool) -> Media {
@@ -240,8 +285,8 @@ mod tests {
             };
             if let Some(sequence) = incoming.arrived(now, &media) {
                 let shows = |whole: Whole| {
-                    shown.push((whole.captured - Time::ZERO).as_millis() as u64 / 33);
-                    assert_eq!(whole.bytes, 2_000);
+                    shown.push((whole.arrival.captured - Time::ZERO).as_millis() as u64 / 33);
+                    assert_eq!(whole.arrival.bytes, 2_000);
                 };
                 incoming.assemble(sequence, &media, shows);
             }
@@ -262,6 +307,45 @@ mod tests {
         assert_eq!(feed(&mut incoming, now, &[3]), [1, 2, 3]);
         assert_eq!(incoming.poll_timeout(), None);
         assert!(feed(&mut incoming, now, &[3, 1]).is_empty());
+    }
+
+    #[test]
+    fn it_is_asked_again_when_an_answer_should_have_come() {
+        let mut incoming = Incoming::default();
+        let ms = Duration::from_millis;
+        let mut now = Time::from_millis(1_000);
+        feed(&mut incoming, now, &[0, 1, 3, 5]);
+        let mut again = Vec::new();
+        for tries in [vec![2, 4], vec![2, 4, 2, 4]] {
+            now = incoming.poll_timeout().unwrap();
+            incoming.ask(now, &mut again);
+            assert_eq!(again, tries);
+        }
+        // The first answer is for the first request.
+        let first = Time::from_millis(1_010);
+        assert_eq!(now, first + PATIENCE);
+        let mut came = |sequence: u16, at| {
+            let media = Media {
+                sequence,
+                kind: Kind::Rtx,
+                ..media(u32::from(sequence / 2), sequence % 2, 2, false)
+            };
+            let new = incoming.arrived(at, &media).unwrap();
+            let mut shown = Vec::new();
+            incoming.assemble(new, &media, |whole| shown.push(whole.arrival));
+            shown
+        };
+        let [frame] = came(2, first + ms(160))[..] else {
+            panic!("one frame is whole by that");
+        };
+        assert!(frame.repaired);
+        assert_eq!(frame.whole, first + ms(160));
+        assert_eq!(frame.round_trip, Some(ms(160)));
+        came(4, first + ms(180));
+        feed(&mut incoming, first + ms(200), &[7]);
+        now = incoming.poll_timeout().unwrap();
+        incoming.ask(now, &mut again);
+        assert_eq!(incoming.poll_timeout(), Some(now + ms(160) + TOLERANCE));
     }
 
     #[test]

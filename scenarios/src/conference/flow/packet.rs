@@ -10,9 +10,10 @@
 //! it repeats in the header, and no own.
 
 use pinhole::Time;
+use pinhole::packet::Car;
 
-use crate::conference::overhead;
 use crate::congestion::feedback::Feedback;
+use crate::overhead;
 
 /// Payload types.
 const AUDIO: u8 = 111;
@@ -57,6 +58,9 @@ const HEADERS: usize = overhead::RTP_HEADER + overhead::VIDEO_EXTENSIONS;
 const _: () = assert!(overhead::VIDEO_EXTENSIONS == overhead::AUDIO_EXTENSIONS);
 /// The description, behind the headers.
 const DESCRIPTION: usize = 9;
+/// What isn't zero of a datagram.
+pub(super) const HEAD: usize = HEADERS + DESCRIPTION;
+const _: () = assert!(HEAD <= Car::HEAD, "a car has room for it");
 const _: () = assert!(
     DESCRIPTION <= overhead::SRTP_TAG,
     "it fits whatever the media"
@@ -98,7 +102,7 @@ impl Media {
     }
 
     /// Bytes of UDP payload.
-    fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         let rtx = match self.kind {
             Kind::Rtx | Kind::Padding => overhead::RTX,
             Kind::Audio | Kind::Video => 0,
@@ -115,6 +119,12 @@ impl Media {
     pub(super) fn write(&self, transport_sequence: u16, out: &mut Vec<u8>) {
         // What follows the description is zero in every packet that was ever written here.
         out.resize(self.length(), 0);
+        out[..HEAD].copy_from_slice(&self.head(transport_sequence));
+    }
+
+    /// The first bytes of the datagram: all others are zero.
+    pub(super) fn head(&self, transport_sequence: u16) -> [u8; HEAD] {
+        let mut out = [0; HEAD];
         let payload_type = match self.kind {
             Kind::Audio => AUDIO,
             Kind::Video => VIDEO,
@@ -137,11 +147,13 @@ impl Media {
             Kind::Padding => IS_PADDING,
             _ => u8::from(self.is_key) * IS_KEY,
         };
+        out
     }
 
-    /// Reads a datagram, and its transport-wide sequence number. `None`: it isn't one of ours.
-    pub(super) fn read(datagram: &[u8]) -> Option<(Media, u16)> {
-        if datagram.len() < HEADERS + overhead::SRTP_TAG || datagram[0] != 0x90 {
+    /// Reads a datagram of so many bytes, of which the first are here, and its transport-wide
+    /// sequence number. `None`: it isn't one of ours.
+    pub(super) fn read(datagram: &[u8], length: usize) -> Option<(Media, u16)> {
+        if length < HEADERS + overhead::SRTP_TAG || datagram.len() < HEAD || datagram[0] != 0x90 {
             return None;
         }
         let flags = datagram[36];
@@ -166,7 +178,7 @@ impl Media {
             sequence: u16_at(datagram, 2),
             place: u16_at(datagram, 32),
             packets: u16_at(datagram, 34),
-            payload: u16::try_from(datagram.len().checked_sub(around)?).ok()?,
+            payload: u16::try_from(length.checked_sub(around)?).ok()?,
             layer,
             kind,
             is_key: flags & IS_KEY != 0,
@@ -323,7 +335,8 @@ mod tests {
         ] {
             let media = media(kind, payload);
             media.write(4_711, &mut out);
-            assert_eq!(Media::read(&out), Some((media, 4_711)));
+            assert_eq!(Media::read(&out, out.len()), Some((media, 4_711)));
+            assert_eq!(Media::read(&out[..HEAD], out.len()), Some((media, 4_711)));
             assert_eq!(out.len() + overhead::IP_UDP, around + usize::from(payload));
             assert_eq!(media.wire_length(), around + usize::from(payload));
             assert!(!Rtcp::is(&out));
@@ -362,7 +375,7 @@ mod tests {
 
         #[test]
         fn garbage_is_harmless(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Media::read(&bytes);
+            let _ = Media::read(&bytes, bytes.len());
             if let Some(Rtcp::Nack(_, _, nacked)) = Rtcp::read(&bytes) {
                 prop_assert!(nacked.sequences().count() <= 17 * bytes.len() / 4);
             }

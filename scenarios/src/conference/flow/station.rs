@@ -1,13 +1,15 @@
 //! The program of a participant or a server: its legs, what it makes, what it forwards.
 
+mod trains;
 mod upkeep;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pinhole::{Input, Io, Program, ProgramId, Stream, Time};
+use pinhole::{ArrivedTrain, Input, Io, Program, ProgramId, Stream, Time};
 
+use self::trains::Departures;
 use super::capacity::{self, Capacity};
 use super::forwarding::{Forwarding, Order};
 use super::leg::{Control, Leg};
@@ -15,11 +17,12 @@ use super::mixer::Mixer;
 use super::packet::{self, Kind, Media, Rtcp};
 use super::producer::Producer;
 use crate::conference::config::Topology;
+use crate::conference::media::Arrival;
 use crate::conference::meter::{Meter, Shown};
-use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
+use crate::overhead;
 use crate::transport::{
     Alarms, Milestone, Servers, Signal, TransportConfig, TransportEvent, Transports,
 };
@@ -67,6 +70,7 @@ pub(super) struct Station {
     look_at: Option<Time>,
     looked: Time,
     orders: Vec<Order>,
+    departures: Departures,
     /// Scratch.
     packet: Vec<u8>,
     again: Vec<u16>,
@@ -127,6 +131,7 @@ impl Station {
             look_at: None,
             looked: Time::ZERO,
             orders: Vec::new(),
+            departures: Departures::new(plan, place),
             packet: Vec::new(),
             again: Vec::new(),
             plan: Rc::clone(plan),
@@ -269,14 +274,25 @@ impl Station {
             }
             return;
         }
-        let Some((media, transport_sequence)) = Media::read(bytes) else {
-            io.reject("RTP that nobody here sends");
-            return;
-        };
+        match Media::read(bytes, bytes.len()) {
+            Some((media, sequence)) => self.take_media(now, leg, &media, sequence, io),
+            None => io.reject("RTP that nobody here sends"),
+        }
+        self.alarms.set(leg, self.legs[leg].poll_timeout(now));
+    }
+
+    /// Media came in on a leg, at `now` or, in a train, a little before it.
+    fn take_media(
+        &mut self,
+        at: Time,
+        leg: usize,
+        media: &Media,
+        transport_sequence: u16,
+        io: &mut Io<'_>,
+    ) {
         let this = &mut self.legs[leg];
-        let wire = bytes.len() + overhead::IP_UDP;
-        this.recorder.arrived(now, transport_sequence, wire);
-        self.alarms.set(leg, this.poll_timeout(now));
+        let wire = media.wire_length();
+        this.recorder.arrived(at, transport_sequence, wire);
         let Some(stream) = this.into.stream(media.track, media.layer) else {
             return;
         };
@@ -287,55 +303,55 @@ impl Station {
             Kind::Video | Kind::Rtx => {
                 this.received.mark(stream);
                 let incoming = this.incoming(stream);
-                let Some(new) = incoming.arrived(now, &media) else {
+                let Some(new) = incoming.arrived(at, media) else {
                     return;
                 };
                 sequence = Some(new);
                 if incoming.poll_timeout().is_some() {
                     this.mind(stream);
-                    self.alarms.set(leg, this.poll_timeout(now));
                 }
             }
         }
         if let Work::Forwards(forwarding) = &mut self.work {
-            forwarding.forward(now, leg, &media, &mut self.orders);
-            self.carry_out(now, io);
+            forwarding.forward(at, leg, media, &mut self.orders);
+            self.carry_out(at, io);
             return;
         }
         let this = &mut self.legs[leg];
-        let tracks = &self.plan.connections[this.connection].tracks[1 - this.end];
-        let source = tracks[media.track as usize].source;
+        let source = this.into.source(media.track);
         let (work, meter, plan) = (&mut self.work, &self.meter, &self.plan);
-        let mut show = |layer: u8, bytes: usize, is_key, captured| match work {
+        let mut show = |layer: u8, is_key, arrival: Arrival| match work {
             Work::Watches(viewer) => meter.screens_mut().shown(
-                now,
+                at,
                 Shown {
                     viewer: *viewer,
                     source,
                     layer: layer.into(),
-                    bytes,
                     is_key,
-                    captured,
+                    arrival,
                 },
             ),
             Work::Mixes(mixer) => {
                 if let Place::Participant(owner) = plan.source(source).owner {
                     let is_video = plan.source(source).kind.is_video();
-                    mixer.captured[owner][usize::from(is_video)] = Some(captured);
+                    mixer.captured[owner][usize::from(is_video)] = Some(arrival.captured);
                 }
             }
             Work::Forwards(_) => unreachable!("it forwards without looking"),
         };
         match sequence {
-            None => show(0, media.payload.into(), false, media.captured),
+            None => show(
+                0,
+                false,
+                Arrival::whole(at, media.captured, media.payload.into()),
+            ),
             Some(sequence) => {
                 let incoming = this.incoming(stream);
-                incoming.assemble(sequence, &media, |whole| {
-                    show(whole.layer, whole.bytes, whole.is_key, whole.captured);
+                incoming.assemble(sequence, media, |whole| {
+                    show(whole.layer, whole.is_key, whole.arrival);
                 });
                 if incoming.poll_timeout().is_some() {
                     this.mind(stream);
-                    self.alarms.set(leg, this.poll_timeout(now));
                 }
             }
         }
@@ -381,13 +397,14 @@ impl Station {
         }
     }
 
-    /// Does what the forwarding has decided.
-    fn carry_out(&mut self, now: Time, io: &mut Io<'_>) {
+    /// Does what the forwarding has decided about what happened `at` that time.
+    fn carry_out(&mut self, at: Time, io: &mut Io<'_>) {
+        let now = io.now();
         let mut orders = std::mem::take(&mut self.orders);
         for order in orders.drain(..) {
             match order {
                 Order::Send(leg, media) => {
-                    self.submit(now, leg, media, io);
+                    self.submit(at, leg, media, io);
                     if self.legs[leg].control.is_some() {
                         self.pump(now, leg, io);
                     }
@@ -405,7 +422,7 @@ impl Station {
     }
 
     /// A packet of media is to go out on a leg: at once, or when the pacer lets it.
-    fn submit(&mut self, now: Time, leg: usize, media: Media, io: &mut Io<'_>) {
+    fn submit(&mut self, at: Time, leg: usize, media: Media, io: &mut Io<'_>) {
         let this = &mut self.legs[leg];
         if !this.connected {
             return;
@@ -419,7 +436,7 @@ impl Station {
                 };
                 control.pacer.push(class, media.wire_length(), media);
             }
-            None => self.emit(now, leg, &media, None, io),
+            None => self.emit(at, leg, &media, None, io),
         }
     }
 
@@ -444,10 +461,10 @@ impl Station {
         self.alarms.set(leg, due);
     }
 
-    /// Sends a packet of media.
+    /// Sends a packet of media; on its own, or `at` its time in a train.
     fn emit(
         &mut self,
-        now: Time,
+        at: Time,
         leg: usize,
         media: &Media,
         probe: Option<ProbeMark>,
@@ -459,7 +476,7 @@ impl Station {
         if let Some(control) = &mut this.control {
             let audio = media.kind == Kind::Audio;
             let wire = media.wire_length();
-            control.controller.sent(now, sequence, wire, audio, probe);
+            control.controller.sent(at, sequence, wire, audio, probe);
         }
         if media.kind != Kind::Padding
             && let Some(stream) = this.out.stream(media.track, media.layer)
@@ -469,9 +486,12 @@ impl Station {
         if media.kind == Kind::Video {
             this.remember(*media);
         }
+        if self.rides(leg) {
+            return self.board(at, leg, media, sequence, io);
+        }
         let mut packet = std::mem::take(&mut self.packet);
         media.write(sequence, &mut packet);
-        self.put(now, leg, &packet, io);
+        self.put(at, leg, &packet, io);
         self.packet = packet;
     }
 
@@ -554,11 +574,26 @@ impl Program for Station {
                     self.wake_producer(now, sleeper - self.legs.len(), io);
                 } else if sleeper == reports {
                     self.report(now, io);
-                } else {
+                } else if sleeper == reports + 1 {
                     self.look(now, io);
+                } else {
+                    self.depart(now, io);
                 }
             }
         }
+        self.settle(now, io);
+    }
+
+    fn handle_train(&mut self, now: Time, train: ArrivedTrain<'_>, io: &mut Io<'_>) {
+        self.take_train(now, train, io);
+        self.settle(now, io);
+    }
+}
+
+impl Station {
+    /// After everything: trains leave, and the alarm is set.
+    fn settle(&mut self, now: Time, io: &mut Io<'_>) {
+        self.depart_or_wait(now, io);
         let times = [self.alarms.next(), self.transports.poll_timeout()];
         io.wake_at(times.into_iter().flatten().min());
     }

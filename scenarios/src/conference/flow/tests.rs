@@ -106,11 +106,70 @@ fn lost_packets_are_sent_again() {
     for it in &outcome.participants {
         let pictures = it.received.iter().filter(|it| !it.layers.is_empty());
         for picture in pictures {
-            assert!(picture.frames_per_second > 29.5, "{picture:?}");
+            // All but those that waited for a packet when measuring ended: up to 200 ms, twice asked
+            // for, of ten seconds.
+            assert!(picture.frames_per_second >= 29.4, "{picture:?}");
         }
     }
     // What was lost on the way up is seen by all, and sent again only there.
     assert_eq!(outcome.participants[0].up.rtx, 0.0);
+}
+
+#[test]
+fn what_is_sent_again_comes_in_time_to_be_shown() {
+    let mut config = config("mesh", 3, Some("starlink"));
+    config.measured = Duration::from_secs(20);
+    let outcome = outcome(config);
+    for it in &outcome.participants {
+        // A hundredth lost up and again down: a fifth of all frames wait for a packet, and a frame in
+        // a thousand for an answer that was lost too.
+        assert!(it.loss > 0.015, "{}", it.loss);
+        assert!(it.freezes() <= 12, "{}", it.freezes());
+        for picture in it.received.iter().filter(|it| !it.layers.is_empty()) {
+            assert!(picture.frames_per_second > 29.5, "{picture:?}");
+            let playout = picture.playout.unwrap().as_secs_f64() * 1_000.0;
+            assert!(playout > it.delay.p50_ms + 100.0, "{playout}");
+            assert!(playout < it.delay.p50_ms + 200.0, "{playout}");
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_needs_more_than_the_first_guess_is_found_to_fit() {
+    let mut config = config("sfu", 4, Some("fibre"));
+    config.simulcast = false;
+    // Probes are five seconds apart.
+    config.warmup = Duration::from_secs(10);
+    config.participants[1].access = AccessProfile::named("wpt-cable").ok();
+    let outcome = outcome(config);
+    // One of three pictures of 2.7 Mbit/s fits into 5, and nothing less than one does.
+    let bob = &outcome.participants[1];
+    let pictures = bob.received.iter().filter(|it| !it.layers.is_empty());
+    let frames: f64 = pictures.map(|it| it.frames_per_second).sum();
+    assert!((29.0..=31.0).contains(&frames), "{frames}");
+    assert!(
+        (2_700.0..3_300.0).contains(&bob.down.total()),
+        "{:?}",
+        bob.down
+    );
+}
+
+#[test]
+fn what_tcp_carries_to_a_relay_is_not_overfilled() {
+    let mut config = config("sfu", 3, Some("lte"));
+    config.participants[1].network = "udp-blocked".parse().unwrap();
+    let outcome = outcome(config);
+    assert!(outcome.all_seen.is_some());
+    let bob = &outcome.participants[1];
+    // TCP bears a part of the link's 8 Mbit/s; what else were sent would wait for ever, and be sent again.
+    assert!((400.0..3_000.0).contains(&bob.up.total()), "{:?}", bob.up);
+    assert!(bob.up.rtx < 0.05 * bob.up.media, "{:?}", bob.up);
+    assert!(bob.down.media > 300.0, "{:?}", bob.down);
+    for it in &outcome.participants {
+        assert!(it.delay.p95_ms < 500.0, "{:?}", it.delay);
+    }
+    let estimates = bob.seconds.iter().filter(|it| it.estimate_kbps.is_some());
+    assert!(estimates.count() > 10);
 }
 
 #[test]

@@ -10,14 +10,15 @@ use str0m::bwe::{Bitrate, BweKind};
 use str0m::media::{Frequency, KeyframeRequestKind, MediaData, MediaTime, Mid, Pt, Rid};
 use str0m::{Event, Rtc, RtcConfig};
 
+use super::connection::Connection;
 use super::lines::{self, Planned, Sends};
 use super::party::{Hub, Role};
 use super::payload::Mark;
-use crate::conference::media::{Encoder, Speech};
+use crate::conference::media::{Arrival, Encoder, RoundTrip, Speech};
 use crate::conference::meter::{Meter, Shown};
-use crate::conference::overhead::{AUDIO_PACKET, IP_UDP, MAX_PAYLOAD, VIDEO_PACKET};
 use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
 use crate::ice::EPOCH;
+use crate::overhead::{AUDIO_PACKET, IP_UDP, MAX_PAYLOAD, VIDEO_PACKET};
 
 /// What an estimate begins with (libwebrtc's `kDefaultStartBitrateBps`).
 pub(super) const START_KBPS: u32 = 300;
@@ -159,6 +160,9 @@ struct Watched {
     is_broken: bool,
     source: Option<u32>,
     requested: Option<Time>,
+    /// When a packet came last that had been missing, and a frame was whole by that.
+    repaired: Option<Time>,
+    round_trip: RoundTrip,
 }
 
 impl Attendee {
@@ -415,8 +419,10 @@ impl Attendee {
             return;
         }
         let is_video = self.plan().source(id).kind.is_video();
+        let repaired = hub.connection(number).and_then(Connection::repaired);
         let leg = self.leg(number);
         let is_key = data.is_keyframe();
+        let mut arrival = Arrival::whole(now, mark.captured, data.data.len());
         if is_video {
             let watched = leg.watched.entry(data.mid).or_default();
             let is_new = watched.source.replace(mark.source) != Some(mark.source);
@@ -435,6 +441,20 @@ impl Attendee {
                 }
                 return;
             }
+            // Of the frames that come out at once, the first had waited for a packet, and those
+            // behind it for the first. Of a stream in order the stack tells only when each began.
+            let began = Time::from_instant(data.network_time, *EPOCH).min(now);
+            let waited = now.saturating_since(began);
+            if repaired == Some(now) && watched.repaired != repaired {
+                watched.repaired = repaired;
+                arrival.repaired = true;
+                if !waited.is_zero() {
+                    watched.round_trip.took(waited);
+                }
+            } else if watched.repaired == Some(now) {
+                arrival.whole = began;
+            }
+            arrival.round_trip = watched.round_trip.get();
         }
         leg.came[usize::from(is_video)] = Some(mark.captured);
         if let Place::Participant(viewer) = self.briefing.place {
@@ -442,9 +462,8 @@ impl Attendee {
                 viewer,
                 source: id,
                 layer: mark.layer.into(),
-                bytes: data.data.len(),
                 is_key,
-                captured: mark.captured,
+                arrival,
             };
             self.briefing.meter.screens_mut().shown(now, shown);
         }

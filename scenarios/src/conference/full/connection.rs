@@ -6,12 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pinhole::{Address, Datagram, Io, TcpEvent, TcpId, Time};
+use rustc_hash::FxHashMap;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid, Simulcast};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate as IceCandidate, Event, Input, PacerReason, Reason, Rtc, RtcConfig};
 
 use super::crypto::PROVIDER;
+use super::run::RTX;
 use super::signal::Signal;
 use super::stack::{NEVER, drain, sort_requests, wake};
 use crate::conference::meter::Meter;
@@ -62,6 +64,9 @@ pub struct Connection {
     events: VecDeque<Event>,
     signals: VecDeque<Signal>,
     failure: Option<String>,
+    /// The highest sequence number of each stream that came.
+    highest: FxHashMap<u32, u16>,
+    repaired: Option<Time>,
 }
 
 /// A media line to be offered.
@@ -155,6 +160,8 @@ impl Connection {
             events: VecDeque::new(),
             signals: VecDeque::new(),
             failure,
+            highest: FxHashMap::default(),
+            repaired: None,
         };
         connection.handle_timeout(now);
         let sockets = connection.sockets.current_mut();
@@ -170,6 +177,36 @@ impl Connection {
     /// The names of the media lines, in the order of offer and answer.
     pub fn mids(&self) -> &[Mid] {
         &self.mids
+    }
+
+    /// When a packet of media came last that had been missing.
+    pub fn repaired(&self) -> Option<Time> {
+        self.repaired
+    }
+
+    /// Whether a datagram is media that comes after what was sent later: again, or very late. RTP's
+    /// header isn't encrypted.
+    fn is_repair(&mut self, datagram: &[u8]) -> bool {
+        let [0x80..=0xbf, kind, high, low, _, _, _, _, ssrc @ ..] = datagram else {
+            return false;
+        };
+        // Not RTCP (RFC 5761 §4).
+        let (false, Some(ssrc)) = ((192..=223).contains(kind), ssrc.first_chunk()) else {
+            return false;
+        };
+        if kind & 0x7f == RTX {
+            return true;
+        }
+        let sequence = u16::from_be_bytes([*high, *low]);
+        let highest = self
+            .highest
+            .entry(u32::from_be_bytes(*ssrc))
+            .or_insert(sequence);
+        let is_older = (sequence.wrapping_sub(*highest) as i16) < 0;
+        if !is_older {
+            *highest = sequence;
+        }
+        is_older
     }
 
     /// The local and the remote address of the pair that media is sent on.
@@ -320,6 +357,9 @@ impl Connection {
     ) -> Result<(), &'static str> {
         let received = Receive::new(Protocol::Udp, remote, local, payload);
         let received = received.map_err(|_| "neither STUN nor DTLS nor media (RFC 7983)")?;
+        if self.is_repair(payload) {
+            self.repaired = Some(now);
+        }
         let input = Input::Receive(now.to_instant(*EPOCH), received);
         // What it can't decrypt or parse it drops by itself.
         self.act(now, |rtc| rtc.handle_input(input))

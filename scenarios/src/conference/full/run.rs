@@ -20,7 +20,7 @@ use crate::conference::services;
 use crate::transport::Servers;
 
 /// What str0m calls retransmissions of VP8, if nobody tells it otherwise.
-const RTX: u8 = 97;
+pub(super) const RTX: u8 = 97;
 
 /// Why a conference could not be held.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

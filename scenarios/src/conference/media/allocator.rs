@@ -136,6 +136,12 @@ impl Allocator {
         Switch { source, from, to }
     }
 
+    /// Whether it is given nothing at all, and would be if the connection bore more.
+    pub fn starves(&self, offers: &[Offer<'_>]) -> bool {
+        let nothing = self.layers.iter().all(Option::is_none);
+        nothing && offers.iter().any(|offer| offer.above(None).is_some())
+    }
+
     /// What all layers cost at present, in kbit/s on the wire.
     pub fn cost(&self, offers: &[Offer<'_>]) -> u32 {
         let costs = offers.iter().zip(&self.layers);
@@ -217,6 +223,20 @@ mod tests {
             assert_eq!(settled(&mut allocator, now, 10_000, &offers), 1);
             assert_eq!(allocator.cost(&offers), cost);
         }
+    }
+
+    #[test]
+    fn who_has_nothing_and_would_have_more_starves() {
+        let mut allocator = Allocator::new(2);
+        let stopped = [Offer {
+            layers: &[0, 0, 0],
+            highest: 2,
+        }; 2];
+        assert!(!allocator.starves(&stopped));
+        let offers = offers(2);
+        assert!(allocator.starves(&offers));
+        allocator.begin(Time::ZERO, 250, &offers);
+        assert!(!allocator.starves(&offers), "one picture flows");
     }
 
     #[test]

@@ -17,8 +17,8 @@ use super::source::Source;
 use super::{Attached, Contender, FlowSpec, Told};
 use crate::conference::full::{Hub, Line, MEDIA_SHARE, Mark, Party, Posts, Role, Terms};
 use crate::conference::full::{has_room, media_time};
-use crate::conference::overhead::{MAX_PAYLOAD, VIDEO_PACKET};
 use crate::ice::EPOCH;
+use crate::overhead::{MAX_PAYLOAD, VIDEO_PACKET};
 use crate::transport::Servers;
 
 /// How long offer and answer take to get to the other end.

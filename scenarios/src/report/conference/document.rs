@@ -106,6 +106,8 @@ struct VideoRow {
     freezes: u32,
     frozen_ms: f64,
     key_frames: u32,
+    /// From capture to screen, the jitter buffer included, in the mean of all pictures.
+    playout_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +126,7 @@ struct SourceRow<'h> {
     frozen_ms: f64,
     key_frames: u32,
     jitter_ms: f64,
+    playout_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -330,6 +333,7 @@ impl<'h> ParticipantRow<'h> {
                 freezes: it.freezes(),
                 frozen_ms: millis(videos().map(|it| it.frozen).sum()),
                 key_frames: videos().map(|it| it.key_frames).sum(),
+                playout_ms: it.playout().map(millis),
             },
             audio: AudioRow {
                 received_kbps: rounded(
@@ -367,6 +371,7 @@ impl<'h> SourceRow<'h> {
             frozen_ms: millis(it.frozen),
             key_frames: it.key_frames,
             jitter_ms: millis(it.jitter),
+            playout_ms: it.playout.map(millis),
         }
     }
 }

@@ -4,7 +4,7 @@ use pinhole::{Io, Time};
 
 use super::{LOOK, Station, Work};
 use crate::conference::flow::packet;
-use crate::conference::overhead;
+use crate::overhead;
 
 impl Station {
     /// A leg's time has come: feedback, requests, congestion control.
@@ -87,6 +87,7 @@ impl Station {
     /// A server looks at who speaks and what its legs bear.
     pub(super) fn look(&mut self, now: Time, io: &mut Io<'_>) {
         let mut turn = None;
+        let mut starving = Vec::new();
         match &mut self.work {
             Work::Forwards(forwarding) => {
                 // What changes by itself.
@@ -98,12 +99,16 @@ impl Station {
                 }
                 turn = forwarding.poll_timeout(now);
                 forwarding.tick(now, &mut self.orders);
-                for (leg, this) in self.legs.iter().enumerate() {
-                    if let Some(control) = &this.control
+                for (leg, this) in self.legs.iter_mut().enumerate() {
+                    if let Some(control) = &mut this.control
                         && this.connected
                     {
                         let kbps = control.controller.target_bps() as f64 / 1_000.0;
-                        forwarding.allocate(now, leg, kbps, &mut self.orders);
+                        let starves = forwarding.allocate(now, leg, kbps, &mut self.orders);
+                        control.pacer.probe_alone(starves);
+                        if starves {
+                            starving.push(leg);
+                        }
                     }
                 }
             }
@@ -115,5 +120,8 @@ impl Station {
         self.look_at = Some(next);
         self.alarms.set(self.reports_sleeper() + 1, Some(next));
         self.carry_out(now, io);
+        for leg in starving {
+            self.pump(now, leg, io);
+        }
     }
 }
