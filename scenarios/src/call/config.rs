@@ -10,35 +10,10 @@ use pinhole::topology::Kind;
 use pinhole::{Budget, Time};
 
 use super::data::Side;
-use super::fault::{CallFault, RestartPolicy};
+use super::fault::CallFault;
 use super::roles::Roles;
 use crate::ice::Stack;
-
-/// How clients reach a TURN server; the later, the longer the detour.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum TurnTransport {
-    /// Over UDP.
-    Udp,
-    /// Over TCP.
-    Tcp,
-    /// Over TLS on TCP.
-    Tls,
-}
-
-impl TurnTransport {
-    /// Every transport there is.
-    pub const ALL: [TurnTransport; 3] =
-        [TurnTransport::Udp, TurnTransport::Tcp, TurnTransport::Tls];
-
-    /// The name in commands and results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            TurnTransport::Udp => "udp",
-            TurnTransport::Tcp => "tcp",
-            TurnTransport::Tls => "tls",
-        }
-    }
-}
+use crate::transport::{RestartPolicy, TurnTransport};
 
 /// Which transports the service's TURN servers offer; none is no TURN at all.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

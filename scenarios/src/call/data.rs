@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::config::TurnTransport;
+use crate::transport::TurnTransport;
 
 /// One of the two endpoints of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

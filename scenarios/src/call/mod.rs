@@ -6,29 +6,26 @@
 mod config;
 mod data;
 mod fault;
-pub(crate) mod gathering;
 mod outcome;
 mod peer;
 mod roles;
 mod scene;
-mod signaling;
 mod wire;
 
+pub use crate::transport::{
+    DEAFNESS, Milestone, PATIENCE, RestartPolicy, TurnConnection, TurnTransport,
+};
 pub use config::{
     CallConfig, Neighbourhood, ParseTrickleError, ParseTurnError, Trickle, TurnOffer, TurnTerms,
-    TurnTransport,
 };
 pub use data::{Data, Framing, Side};
-pub use fault::{CallFault, CallFaultError, RestartPolicy};
-pub(crate) use gathering::{Gathering, Taken};
-pub use gathering::{PATIENCE, Servers, TurnAccess, TurnConnection};
+pub use fault::{CallFault, CallFaultError};
 pub use outcome::{
     CallOutcome, Connection, Course, Dropped, Finding, Interruption, PairTypes, PathClass,
 };
-pub use peer::{DEAFNESS, Milestone, Peer, PeerConfig};
+pub use peer::{Peer, PeerConfig};
 pub use roles::{Conflict, RoleConflict, Roles, UnknownRoles};
 pub use scene::Scene;
-pub use signaling::{Description, Signal};
 pub use wire::{Flow, INTERRUPTION, Leg, Route, SharedWire, Wire};
 
 use std::net::SocketAddr;
@@ -43,6 +40,7 @@ use pinhole::{Address, BudgetExceeded, Endpoint, Internet, NodeId, ProgramId, St
 
 use crate::ice::Candidate;
 use crate::tls::{SERVER_NAME, TlsServer};
+use crate::transport::{Servers, TransportConfig, TurnAccess};
 
 /// Where STUN and TURN servers listen (RFC 8489 §18.5).
 pub const STUN_PORT: u16 = 3478;
@@ -169,17 +167,20 @@ impl Caller {
                 .filter(|_| config.synthesize[side.index()] && !has_ipv4);
             let peer = Peer::new(PeerConfig {
                 side,
-                stack: config.stacks[side.index()],
-                seed: Stream::new(config.seed, side.name()).next_u64(),
-                port: config.ports[side.index()],
-                servers: resolve(&resolver, synthesize, &config.turn),
-                synthesize,
-                role: config.roles.of(side),
-                offers: config.roles.offers(side),
-                trickle: config.trickle.is_done_by(side),
+                transport: TransportConfig {
+                    role: config.roles.of(side),
+                    offers: config.roles.offers(side),
+                    restarts: side == Side::A,
+                    stack: config.stacks[side.index()],
+                    seed: Stream::new(config.seed, side.name()).next_u64(),
+                    port: config.ports[side.index()],
+                    servers: resolve(&resolver, synthesize, &config.turn),
+                    synthesize,
+                    trickle: config.trickle.is_done_by(side),
+                    lasting: is_lasting.then_some(config.restart),
+                },
                 signaling_delay: config.signaling_delay,
                 wire: wire.clone(),
-                lasting: is_lasting.then_some(config.restart),
             });
             net.attach(host, peer)
         });

@@ -7,12 +7,11 @@ use pinhole::Time;
 use pinhole::nat64::Prefix64;
 use pinhole::trace::{Counts, Digest};
 
-use super::config::TurnTransport;
 use super::data::{Framing, Side};
-use super::peer::Milestone;
 use super::roles::RoleConflict;
 use super::wire::{Flow, INTERRUPTION, Leg, Route, Wire};
 use crate::ice::{Candidate, CandidateType, Stack};
+use crate::transport::{Milestone, TurnTransport};
 
 /// The route that a call's data took.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

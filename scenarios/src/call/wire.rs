@@ -17,10 +17,10 @@ use pinhole::packet::{Packet, PacketId, Transport};
 use pinhole::trace::{Cause, Fate, Observer};
 use pinhole::{NodeId, Time};
 
-use super::config::TurnTransport;
 use super::data::{self, Data, Framing, Side};
 use super::outcome::PathClass;
 use super::roles::RoleConflict;
+use crate::transport::StreamEnds;
 
 /// One datagram's stretch of a route: between two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,19 +132,13 @@ impl Wire {
     }
 
     /// Data went into a connection to a TURN server.
-    fn went_in(
-        &mut self,
-        data: Data,
-        transport: TurnTransport,
-        local: SocketAddr,
-        server: SocketAddr,
-    ) {
+    fn went_in(&mut self, data: Data, through: StreamEnds) {
         if let Some(origin) = self.hosts[data.sender.index()] {
             let leg = Leg {
                 origin,
-                framing: Framing::Stream(transport),
-                addressed_to: server,
-                seen_from: local,
+                framing: Framing::Stream(through.transport),
+                addressed_to: through.server,
+                seen_from: through.socket,
                 translations: 0,
             };
             let host = None;
@@ -153,14 +147,7 @@ impl Wire {
     }
 
     /// Data came out of a connection from a TURN server.
-    fn came_out(
-        &mut self,
-        time: Time,
-        data: Data,
-        transport: TurnTransport,
-        local: SocketAddr,
-        server: SocketAddr,
-    ) {
+    fn came_out(&mut self, time: Time, data: Data, through: StreamEnds) {
         // The relay is where the leg before ended.
         let before = self.begun.iter().rfind(|begun| begun.data == data);
         let Some(origin) = before.and_then(|begun| begun.host) else {
@@ -168,9 +155,9 @@ impl Wire {
         };
         let leg = Leg {
             origin,
-            framing: Framing::Stream(transport),
-            addressed_to: local,
-            seen_from: server,
+            framing: Framing::Stream(through.transport),
+            addressed_to: through.socket,
+            seen_from: through.server,
             translations: 0,
         };
         let host = None;
@@ -249,27 +236,13 @@ impl SharedWire {
     }
 
     /// Data goes into an endpoint's connection to its TURN server.
-    pub(super) fn went_in(
-        &self,
-        data: Data,
-        transport: TurnTransport,
-        local: SocketAddr,
-        server: SocketAddr,
-    ) {
-        self.0.borrow_mut().went_in(data, transport, local, server);
+    pub(super) fn went_in(&self, data: Data, through: StreamEnds) {
+        self.0.borrow_mut().went_in(data, through);
     }
 
     /// Data came out of it, at the other endpoint.
-    pub(super) fn came_out(
-        &self,
-        time: Time,
-        data: Data,
-        transport: TurnTransport,
-        local: SocketAddr,
-        server: SocketAddr,
-    ) {
-        let mut wire = self.0.borrow_mut();
-        wire.came_out(time, data, transport, local, server);
+    pub(super) fn came_out(&self, time: Time, data: Data, through: StreamEnds) {
+        self.0.borrow_mut().came_out(time, data, through);
     }
 
     /// The same for a call that goes on: its interruptions and its changes of route are noted too.

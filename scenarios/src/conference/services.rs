@@ -5,7 +5,8 @@ use pinhole::nat64::Resolver;
 
 use super::plan::Plan;
 use super::scene::Scene;
-use crate::call::{self, Servers, TurnTerms};
+use crate::call::{self, TurnTerms};
+use crate::transport::Servers;
 
 /// Starts the servers of every region. Returns, for each region, what its participants ask. All
 /// participants are one user, whose relays nobody counts.

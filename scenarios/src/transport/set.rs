@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use pinhole::{ArrivedTrain, Input, Io, Time};
 
 use super::ice::{Bytes, Received};
-use super::{Alarms, IceTransport, TransportConfig, TransportEvent};
-use crate::call::Signal;
+use super::{Alarms, IceTransport, Milestone, Signal, TransportConfig, TransportEvent};
 
 /// Every transport of a program, numbered from 0 in the order in which they were added.
 #[derive(Default)]
@@ -45,9 +44,8 @@ impl Transports {
     }
 
     /// Whether a transport's packets go through a connection to a TURN server.
-    pub fn is_streamed(&mut self, transport: usize) -> bool {
-        let sender = &mut self.all[transport];
-        sender.is_relayed() && sender.is_streamed()
+    pub fn is_streamed(&self, transport: usize) -> bool {
+        self.all[transport].streams_through().is_some()
     }
 
     /// All of them.
@@ -58,13 +56,13 @@ impl Transports {
     /// Lets the controlling side of a transport make its offer.
     pub fn begin(&mut self, transport: usize, now: Time, io: &mut Io<'_>) {
         self.all[transport].begin(now, io);
-        self.settle(transport, false, now, io);
+        self.settle(transport, now, io);
     }
 
     /// The other side of a transport told something.
     pub fn hear(&mut self, transport: usize, now: Time, signal: &Signal, io: &mut Io<'_>) {
         self.all[transport].hear(now, signal, io);
-        self.settle(transport, false, now, io);
+        self.settle(transport, now, io);
     }
 
     /// Sends a packet. Returns whether its transport is connected.
@@ -72,8 +70,8 @@ impl Transports {
         let sender = &mut self.all[transport];
         let sent = sender.send(now, payload, io);
         if sender.is_relayed() {
-            self.alarms
-                .set(transport, self.all[transport].poll_timeout());
+            sender.transmit(now, io);
+            self.alarms.set(transport, sender.poll_timeout());
         }
         sent
     }
@@ -97,40 +95,47 @@ impl Transports {
                     return Came(None);
                 };
                 let transport = self.ports[place].1 as usize;
-                match self.all[transport].receive(now, datagram) {
-                    Received::Application(bytes) => return Came(Some((transport, bytes))),
+                let receiver = &mut self.all[transport];
+                match receiver.receive(now, datagram) {
+                    Received::Application(bytes) => {
+                        receiver.hear_media();
+                        return Came(Some((transport, bytes)));
+                    }
                     Received::Handled => {}
                     Received::Refused(why) => io.reject(why),
                 }
-                self.settle(transport, true, now, io);
+                self.settle(transport, now, io);
             }
             Input::Tcp { stream, event } => {
                 let Some(transport) = self.all.iter().position(|it| it.holds(*stream)) else {
                     return Came(None);
                 };
-                let streamed = &mut self.streamed;
-                let mut application = |packet| streamed.push_back((transport, packet));
-                self.all[transport].handle_tcp(now, *stream, *event, &mut application);
-                self.settle(transport, true, now, io);
+                let receiver = &mut self.all[transport];
+                receiver.handle_tcp(now, *stream, *event);
+                while let Some(relayed) = receiver.poll_streamed(now) {
+                    receiver.hear_media();
+                    self.streamed.push_back((transport, relayed.payload));
+                }
+                self.settle(transport, now, io);
             }
             Input::Unreachable { local, remote, .. } => {
                 let port = local.port();
                 if let Ok(place) = self.ports.binary_search_by_key(&port, |(port, _)| *port) {
                     let transport = self.ports[place].1 as usize;
                     self.all[transport].handle_unreachable(*local, *remote);
-                    self.settle(transport, true, now, io);
+                    self.settle(transport, now, io);
                 }
             }
             Input::NetworkChanged => {
                 for transport in 0..self.all.len() {
                     self.all[transport].change_network(now, io);
-                    self.settle(transport, false, now, io);
+                    self.settle(transport, now, io);
                 }
             }
             Input::Wake => {
                 while let Some(transport) = self.alarms.pop(now) {
                     self.all[transport].handle_timeout(now);
-                    self.settle(transport, true, now, io);
+                    self.settle(transport, now, io);
                 }
             }
             Input::Start | Input::EchoReply(_) | Input::Message { .. } => {}
@@ -158,23 +163,23 @@ impl Transports {
         self.streamed.pop_front()
     }
 
-    /// Takes what a transport has to say after something happened to it.
-    fn settle(&mut self, transport: usize, pump: bool, now: Time, io: &mut Io<'_>) {
+    /// Lets a transport act on what happened to it, and takes what it has to say.
+    fn settle(&mut self, transport: usize, now: Time, io: &mut Io<'_>) {
         let changed = &mut self.all[transport];
-        if pump {
-            changed.pump(now, io);
-        }
+        changed.advance(now, io);
+        changed.flush(now, io);
         while let Some(signal) = changed.poll_signal() {
-            // New sockets come with a description.
-            if matches!(signal, Signal::Offer(_) | Signal::Answer(_)) {
+            self.signals.push_back((transport, signal));
+        }
+        while let Some(event) = changed.poll_event() {
+            use Milestone::{Began, Restarted};
+            // It has other sockets.
+            if matches!(event, TransportEvent::Reached(Began | Restarted)) {
                 self.ports.retain(|(_, of)| *of != transport as u32);
                 let ports = changed.ports().map(|port| (port, transport as u32));
                 self.ports.extend(ports);
                 self.ports.sort_unstable();
             }
-            self.signals.push_back((transport, signal));
-        }
-        while let Some(event) = changed.poll_event() {
             self.events.push_back((transport, event));
         }
         self.alarms.set(transport, changed.poll_timeout());

@@ -10,8 +10,10 @@ use pinhole::server::{StunServer, TurnConfig, TurnServer};
 use pinhole::topology::{AddressPlan, Kind, SiteOptions};
 use pinhole::{Endpoint, Input, Internet, Io, NodeId, Program, ProgramId, Time, Topology};
 
-use super::{TransportConfig, TransportEvent, Transports};
-use crate::call::{Servers, Signal, TurnAccess, TurnTransport};
+use super::{
+    Milestone, RestartPolicy, Servers, Signal, TransportConfig, TransportEvent, Transports,
+    TurnAccess, TurnTransport,
+};
 use crate::ice::{Role, Stack};
 use crate::tls::{SERVER_NAME, TlsServer};
 
@@ -22,13 +24,21 @@ const LENGTH: usize = 200;
 /// A member of a mesh: it sends its number to everybody, ten times a second.
 struct Member {
     number: usize,
-    /// The transport to each other member, and the program there.
-    others: Vec<(usize, Option<ProgramId>)>,
+    /// Those that it has a transport to, in their order.
+    others: Vec<Other>,
     transports: Transports,
     next: Time,
     /// When somebody's last packet came, and how many did, by member.
     heard: Vec<(Time, u32)>,
     events: Vec<(Time, usize, TransportEvent)>,
+}
+
+/// The other end of a transport.
+struct Other {
+    number: usize,
+    /// Whether this end begins with an offer.
+    offers: bool,
+    program: Option<ProgramId>,
 }
 
 /// What goes over the signaling channel.
@@ -38,21 +48,30 @@ struct Letter {
 }
 
 impl Member {
-    fn new(number: usize, count: usize, servers: &Servers) -> Self {
+    fn new(
+        number: usize,
+        count: usize,
+        servers: &Servers,
+        change: fn(&mut TransportConfig),
+    ) -> Self {
         let mut transports = Transports::default();
         let others = (0..count).filter(|other| *other != number);
         let others = others.map(|other| {
-            transports.add(TransportConfig {
-                role: if number < other {
-                    Role::Controlling
-                } else {
-                    Role::Controlled
-                },
-                stack: Stack::Is,
-                seed: (number * 100 + other) as u64,
-                servers: servers.clone(),
-            });
-            (other, None)
+            let role = if number < other {
+                Role::Controlling
+            } else {
+                Role::Controlled
+            };
+            let seed = (number * 100 + other) as u64;
+            let mut config = TransportConfig::new(role, Stack::Is, seed, servers.clone());
+            change(&mut config);
+            let offers = config.offers;
+            transports.add(config);
+            Other {
+                number: other,
+                offers,
+                program: None,
+            }
         });
         Member {
             number,
@@ -65,13 +84,14 @@ impl Member {
     }
 
     fn transport_to(&self, member: usize) -> usize {
-        self.others.iter().position(|it| it.0 == member).unwrap()
+        let mut others = self.others.iter();
+        others.position(|it| it.number == member).unwrap()
     }
 
     fn hears(&mut self, now: Time, transport: usize, packet: &[u8]) {
         assert_eq!(packet.len(), LENGTH);
         let from = usize::from(packet[1]);
-        assert_eq!(from, self.others[transport].0, "it came the right way");
+        assert_eq!(from, self.others[transport].number, "it came the right way");
         self.heard[from].0 = now;
         self.heard[from].1 += 1;
     }
@@ -86,7 +106,7 @@ impl Program for Member {
             self.transports.hear(transport, now, &letter.signal, io);
         } else if let Input::Start = input {
             for transport in 0..self.others.len() {
-                if self.number < self.others[transport].0 {
+                if self.others[transport].offers {
                     self.transports.begin(transport, now, io);
                 }
             }
@@ -107,12 +127,13 @@ impl Program for Member {
             }
         }
         while let Some((transport, signal)) = self.transports.poll_signal() {
-            let other = self.others[transport].1.unwrap();
+            let other = self.others[transport].program.unwrap();
             let from = self.number;
             io.post(other, SIGNALING, Letter { from, signal });
         }
         while let Some((transport, event)) = self.transports.poll_event() {
-            self.events.push((now, self.others[transport].0, event));
+            let number = self.others[transport].number;
+            self.events.push((now, number, event));
         }
         let times = [Some(self.next), self.transports.poll_timeout()];
         io.wake_at(times.into_iter().flatten().min());
@@ -129,6 +150,11 @@ struct Mesh {
 }
 
 fn mesh(kinds: &[&str], seed: u64) -> Mesh {
+    mesh_of(kinds, seed, |_| {})
+}
+
+/// A mesh whose transports are told something else.
+fn mesh_of(kinds: &[&str], seed: u64, change: fn(&mut TransportConfig)) -> Mesh {
     let mut plan = Topology::new();
     let mut addresses = AddressPlan::new();
     let core = plan.router("internet");
@@ -177,13 +203,16 @@ fn mesh(kinds: &[&str], seed: u64) -> Mesh {
         turn: ways.to_vec(),
     };
     let members: Vec<ProgramId> = (0..kinds.len())
-        .map(|number| net.attach(hosts[number], Member::new(number, kinds.len(), &servers)))
+        .map(|number| {
+            let member = Member::new(number, kinds.len(), &servers, change);
+            net.attach(hosts[number], member)
+        })
         .collect();
     for member in &members {
         let ids = members.clone();
         net.act(*member, |member: &mut Member, _| {
-            for (other, program) in &mut member.others {
-                *program = Some(ids[*other]);
+            for other in &mut member.others {
+                other.program = Some(ids[other.number]);
             }
         });
     }
@@ -199,6 +228,19 @@ fn mesh(kinds: &[&str], seed: u64) -> Mesh {
 impl Mesh {
     fn member(&self, number: usize) -> &Member {
         self.net.program(self.members[number])
+    }
+
+    /// The first member leaves its network for another.
+    fn roam(&mut self) {
+        let (host, to) = (self.hosts[0], self.mobile);
+        self.net.inflict(Fault::Roam { host, to }).unwrap();
+    }
+
+    /// How often a member reached a milestone.
+    fn reached(&self, number: usize, which: fn(&Milestone) -> bool) -> usize {
+        let events = self.member(number).events.iter();
+        let is = |event: &TransportEvent| matches!(event, TransportEvent::Reached(it) if which(it));
+        events.filter(|(_, _, event)| is(event)).count()
     }
 
     /// Everybody hears everybody else, now.
@@ -243,10 +285,14 @@ fn symmetric_nats_meet_on_relays() {
     assert!(mesh.all_hear());
     for member in [0, 1] {
         // From this side's relay, or to the other's.
-        let (_, _, last) = mesh.member(member).events.last().unwrap();
-        let TransportEvent::Selected { local, remote, .. } = last else {
-            panic!("{last:?}")
+        let selected = |(_, _, event): &(Time, usize, TransportEvent)| match event {
+            TransportEvent::Reached(Milestone::Selected { local, remote }) => {
+                Some((*local, *remote))
+            }
+            _ => None,
         };
+        let mut events = mesh.member(member).events.iter().rev();
+        let (local, remote) = events.find_map(selected).unwrap();
         assert!([local.ip(), remote.ip()].contains(&mesh.turn));
     }
 }
@@ -256,11 +302,7 @@ fn who_roams_is_heard_again_by_everybody() {
     let mut mesh = mesh(&["nat:eim/apdf", "nat:eim/apdf", "open"], 1);
     mesh.net.run_until(Time::from_millis(5_000)).unwrap();
     assert!(mesh.all_hear());
-    let roam = Fault::Roam {
-        host: mesh.hosts[0],
-        to: mesh.mobile,
-    };
-    mesh.net.inflict(roam).unwrap();
+    mesh.roam();
     mesh.net.run_until(Time::from_millis(5_400)).unwrap();
     assert!(!mesh.all_hear());
     mesh.net.run_until(Time::from_millis(8_000)).unwrap();
@@ -270,6 +312,65 @@ fn who_roams_is_heard_again_by_everybody() {
     let of_two = mesh.member(1).events.iter().filter(quiet);
     assert!(of_two.clone().all(|(_, other, _)| *other == 0));
     assert!(of_two.count() > 0);
+}
+
+#[test]
+fn who_does_not_restart_is_not_heard_again() {
+    let change = |config: &mut TransportConfig| config.lasting = Some(RestartPolicy::NEVER);
+    let mut mesh = mesh_of(&["nat:eim/apdf", "nat:eim/apdf"], 1, change);
+    mesh.net.run_until(Time::from_millis(5_000)).unwrap();
+    assert!(mesh.all_hear());
+    mesh.roam();
+    mesh.net.run_until(Time::from_millis(60_000)).unwrap();
+    assert!(!mesh.all_hear());
+    let restarted = |milestone: &Milestone| *milestone == Milestone::Restarted;
+    assert_eq!(mesh.reached(0, restarted) + mesh.reached(1, restarted), 0);
+    // Who left has lost its pair with the address, and who stayed when its stack gave it up.
+    for number in [0, 1] {
+        assert!(!mesh.member(number).transports.get(0).is_connected());
+    }
+    let lost = |(_, _, event): &&(Time, usize, TransportEvent)| *event == TransportEvent::Lost;
+    let first = mesh.member(0).events.iter().find(lost).unwrap();
+    assert_eq!(first.0, Time::from_millis(5_000));
+}
+
+#[test]
+fn all_candidates_at_once_come_after_the_servers_have_answered() {
+    let change = |config: &mut TransportConfig| config.trickle = false;
+    let mut mesh = mesh_of(&["nat:eim/apdf", "nat:eim/apdf"], 1, change);
+    mesh.net.run_until(Time::from_millis(5_000)).unwrap();
+    assert!(mesh.all_hear());
+    for number in [0, 1] {
+        // The host's own, a reflexive and a relayed one, and only then the description.
+        let of_use = |(_, _, event): &(Time, usize, TransportEvent)| match event {
+            TransportEvent::Reached(Milestone::Gathered(_)) => Some("gathered"),
+            TransportEvent::Reached(Milestone::Described) => Some("described"),
+            _ => None,
+        };
+        let events = mesh.member(number).events.iter().filter_map(of_use);
+        let first: Vec<_> = events.take(4).collect();
+        assert_eq!(first, ["gathered", "gathered", "gathered", "described"]);
+    }
+}
+
+#[test]
+fn of_two_offers_each_is_taken_for_the_answer_to_the_other() {
+    let change = |config: &mut TransportConfig| {
+        config.offers = true;
+        config.role = Role::Controlling;
+    };
+    let mut mesh = mesh_of(&["nat:eim/apdf", "nat:eim/apdf"], 1, change);
+    mesh.net.run_until(Time::from_millis(5_000)).unwrap();
+    assert!(mesh.all_hear());
+    mesh.roam();
+    mesh.net.run_until(Time::from_millis(9_000)).unwrap();
+    assert!(mesh.all_hear());
+    for member in [0, 1] {
+        let of = |which| mesh.reached(member, which);
+        assert_eq!(of(|it| *it == Milestone::Began), 1);
+        assert_eq!(of(|it| *it == Milestone::Restarted), 1);
+        assert_eq!(of(|it| *it == Milestone::Started), 2);
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub fn run_in(
     let turn = scene.turn.iter().map(|node| net.address(*node).into());
     let turn: Rc<[IpAddr]> = turn.collect();
     let plan = Rc::new(plan.clone());
-    let nobody = crate::call::Servers::default();
+    let nobody = crate::transport::Servers::default();
     let participants = (0..plan.participants().len()).map(|number| {
         let services = &services[plan.participants()[number].region];
         (Place::Participant(number), scene.hosts[number], services)

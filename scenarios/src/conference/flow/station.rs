@@ -16,7 +16,6 @@ use super::leg::{Control, Leg};
 use super::mixer::Mixer;
 use super::packet::{self, Kind, Media, Rtcp};
 use super::producer::Producer;
-use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
 use crate::conference::media::Arrival;
 use crate::conference::meter::{Meter, Shown};
@@ -24,7 +23,9 @@ use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
 use crate::overhead;
-use crate::transport::{Alarms, TransportConfig, TransportEvent, Transports};
+use crate::transport::{
+    Alarms, Milestone, Servers, Signal, TransportConfig, TransportEvent, Transports,
+};
 
 /// Where controllers begin: what browsers do.
 const START_BPS: u64 = 300_000;
@@ -91,15 +92,12 @@ impl Station {
         let mut leg_of = vec![u32::MAX; plan.connections.len()];
         for (leg, (connection, end)) in ends.iter().copied().enumerate() {
             let seed = Stream::new(plan.config.seed, &format!("ice/{connection}/{end}"));
-            transports.add(TransportConfig {
-                role: match end {
-                    0 => Role::Controlling,
-                    _ => Role::Controlled,
-                },
-                stack: Stack::Is,
-                seed: seed.clone().next_u64(),
-                servers: servers.clone(),
-            });
+            let role = match end {
+                0 => Role::Controlling,
+                _ => Role::Controlled,
+            };
+            let seed = seed.clone().next_u64();
+            transports.add(TransportConfig::new(role, Stack::Is, seed, servers.clone()));
             leg_of[connection] = leg as u32;
             let to_control = capacity.to_control(connection, end);
             legs.push(Leg::new(plan, connection, end, to_control));
@@ -183,11 +181,10 @@ impl Station {
 
     fn event(&mut self, now: Time, leg: usize, event: TransportEvent) {
         match event {
-            TransportEvent::Selected {
-                relayed, remote, ..
-            } => {
+            TransportEvent::Reached(Milestone::Selected { local, remote }) => {
                 // Over this side's relay, or over the other's.
-                let relayed = relayed || self.turn.contains(&remote.ip());
+                let own = self.transports.get(leg).relays(local);
+                let relayed = own || self.turn.contains(&remote.ip());
                 let this = &mut self.legs[leg];
                 let was_lost = !std::mem::replace(&mut this.connected, true);
                 // As libwebrtc has it: another pair of the same networks is no other route.
@@ -220,7 +217,7 @@ impl Station {
                 self.alarms.set(leg, self.legs[leg].poll_timeout(now));
             }
             TransportEvent::Lost => self.legs[leg].connected = false,
-            TransportEvent::Failed => {}
+            TransportEvent::Reached(_) => {}
         }
     }
 

@@ -16,13 +16,12 @@ use super::crypto::PROVIDER;
 use super::run::RTX;
 use super::signal::Signal;
 use super::stack::{NEVER, drain, sort_requests, wake};
-use crate::call::Servers;
-use crate::call::gathering::{Gathering, Taken};
 use crate::conference::meter::Meter;
 use crate::conference::plan::Place;
 use crate::ice::is::made;
 use crate::ice::random::OwnRandom;
 use crate::ice::{EPOCH, in_a_stack};
+use crate::transport::{ANY_PORT, Servers, Sockets, Taken};
 
 /// What a connection is told.
 #[derive(Clone)]
@@ -49,9 +48,7 @@ pub struct Connection {
     rtc: Option<Rtc>,
     random: OwnRandom,
     terms: Terms,
-    gathering: Gathering,
-    /// The sockets from before the last restart.
-    retired: Option<Gathering>,
+    sockets: Sockets,
     negotiation: Negotiation,
     /// The names of the media lines, in the order of offer and answer.
     mids: Vec<Mid>,
@@ -60,7 +57,7 @@ pub struct Connection {
     /// The addresses and ports of the pair that media was sent on last.
     pair: Option<(SocketAddr, SocketAddr)>,
     due: Option<Time>,
-    gathering_due: Option<Time>,
+    sockets_due: Option<Time>,
     /// Something was given to a server's client, or came from it.
     stirred: bool,
     outgoing: VecDeque<Transmit>,
@@ -151,14 +148,13 @@ impl Connection {
             rtc,
             random,
             terms,
-            gathering: Gathering::default(),
-            retired: None,
+            sockets: Sockets::default(),
             negotiation,
             mids: Vec::new(),
             locals: Vec::new(),
             pair: None,
             due: None,
-            gathering_due: None,
+            sockets_due: None,
             stirred: true,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
@@ -168,10 +164,8 @@ impl Connection {
             repaired: None,
         };
         connection.handle_timeout(now);
-        let Connection {
-            gathering, terms, ..
-        } = &mut connection;
-        gathering.begin(now, &terms.servers, 0, io);
+        let sockets = connection.sockets.current_mut();
+        sockets.begin(now, &connection.terms.servers, ANY_PORT, io);
         connection
     }
 
@@ -222,8 +216,7 @@ impl Connection {
 
     /// Its ports, of the session now and the one before.
     pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
-        let retired = self.retired.as_ref().map(Gathering::port);
-        [Some(self.gathering.port()), retired].into_iter().flatten()
+        self.sockets.ports()
     }
 
     /// Reads the stack.
@@ -300,18 +293,15 @@ impl Connection {
 
     /// When to call [`handle_timeout`](Connection::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Time> {
-        let times = [self.due, self.gathering_due];
+        let times = [self.due, self.sockets_due];
         times.into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        if self.gathering_due.is_some_and(|due| due <= now) {
+        if self.sockets_due.is_some_and(|due| due <= now) {
             self.stirred = true;
-            self.gathering.handle_timeout(now);
-            if let Some(retired) = &mut self.retired {
-                retired.handle_timeout(now);
-            }
+            self.sockets.handle_timeout(now);
         }
         // Before its first one the stack knows no time, and asks for none.
         if self.due.is_none_or(|due| due <= now) {
@@ -331,11 +321,7 @@ impl Connection {
         now: Time,
         datagram: &Datagram<'_>,
     ) -> Result<(), &'static str> {
-        let mut taken = self.gathering.handle_datagram(now, datagram);
-        if let (Taken::No, Some(retired)) = (&taken, &mut self.retired) {
-            taken = retired.handle_datagram(now, datagram);
-        }
-        match taken {
+        match self.sockets.handle_datagram(now, datagram) {
             Taken::Yes => {
                 self.stirred = true;
                 Ok(())
@@ -352,15 +338,8 @@ impl Connection {
     /// Something happened to a TCP connection of its host.
     pub fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
         self.stirred = true;
-        self.gathering.handle_tcp(now, stream, event);
-        if let Some(retired) = &mut self.retired {
-            retired.handle_tcp(now, stream, event);
-        }
-        loop {
-            let retired = self.retired.as_mut();
-            let relayed = self.gathering.poll_relayed();
-            let relayed = relayed.or_else(|| retired.and_then(Gathering::poll_relayed));
-            let Some(relayed) = relayed else { break };
+        self.sockets.handle_tcp(now, stream, event);
+        while let Some(relayed) = self.sockets.poll_relayed() {
             if let Some((meter, place)) = &self.terms.tap {
                 meter.through_stream(now, *place, false, &relayed.payload);
             }
@@ -391,19 +370,13 @@ impl Connection {
     /// ICMP says that nobody is at `remote`.
     pub fn handle_unreachable(&mut self, local: SocketAddr, remote: SocketAddr) {
         self.stirred = true;
-        self.gathering.handle_unreachable(local, remote);
-        if let Some(retired) = &mut self.retired {
-            retired.handle_unreachable(local, remote);
-        }
+        self.sockets.handle_unreachable(local, remote);
     }
 
     /// The host has other addresses now. The end that makes offers restarts ICE; the other asks it to.
     pub fn change_network(&mut self, now: Time, io: &mut Io<'_>) {
         let addresses: Vec<Address> = io.addresses().collect();
-        self.gathering.keep(&addresses);
-        if let Some(retired) = &mut self.retired {
-            retired.keep(&addresses);
-        }
+        self.sockets.keep(&addresses);
         self.regather(now, io);
         match self.negotiation {
             Negotiation::Offers | Negotiation::Offered(..) => {
@@ -419,11 +392,7 @@ impl Connection {
         for old in std::mem::take(&mut self.locals) {
             self.act(now, |rtc| rtc.direct_api().invalidate_candidate(&old));
         }
-        let old = std::mem::take(&mut self.gathering);
-        if let Some(older) = self.retired.replace(old) {
-            older.close(io);
-        }
-        self.gathering.begin(now, &self.terms.servers, 0, io);
+        self.sockets.renew(now, &self.terms.servers, io);
         self.stirred = true;
     }
 
@@ -491,9 +460,8 @@ impl Connection {
 
     fn permit(&mut self, now: Time, peer: IpAddr) {
         self.stirred = true;
-        self.gathering.permit(now, peer);
-        if let Some(retired) = &mut self.retired {
-            retired.permit(now, peer);
+        for sockets in self.sockets.all_mut() {
+            sockets.permit(now, peer);
         }
     }
 
@@ -501,7 +469,7 @@ impl Connection {
     pub fn pump(&mut self, now: Time, io: &mut Io<'_>) {
         if self.stirred {
             // What the servers granted first: it may be a candidate.
-            self.gathering.transmit(now, io);
+            self.sockets.current_mut().transmit(now, io);
             self.take_candidates(now);
             self.describe(now);
         }
@@ -510,12 +478,9 @@ impl Connection {
             let is_media = transmit.contents.first().is_some_and(|first| *first >= 20);
             if is_media && self.pair != Some((local, remote)) {
                 self.pair = Some((local, remote));
-                self.gathering.prefer(now, local, remote);
+                self.sockets.current_mut().prefer(now, local, remote);
             }
-            let by = match &mut self.retired {
-                Some(retired) if retired.relays(local) => retired,
-                _ => &mut self.gathering,
-            };
+            let by = self.sockets.under(local);
             if by.relays(local) {
                 self.stirred = true;
                 if let Some((meter, place)) = &self.terms.tap
@@ -527,19 +492,14 @@ impl Connection {
             by.send(now, local, remote, &transmit.contents, io);
         }
         if std::mem::take(&mut self.stirred) {
-            self.gathering.transmit(now, io);
-            let retired = self.retired.as_mut().and_then(|retired| {
-                retired.transmit(now, io);
-                retired.poll_timeout()
-            });
-            let times = [self.gathering.poll_timeout(), retired];
-            self.gathering_due = times.into_iter().flatten().min();
+            self.sockets.transmit(now, io);
+            self.sockets_due = self.sockets.poll_timeout();
         }
     }
 
     /// Hands what was gathered to the stack, and signals what it makes of that.
     fn take_candidates(&mut self, now: Time) {
-        while let Some(candidate) = self.gathering.poll_candidate() {
+        while let Some(candidate) = self.sockets.current_mut().poll_candidate() {
             let Some(made) = made(candidate) else {
                 continue;
             };
@@ -569,7 +529,7 @@ impl Connection {
 
     /// Makes the offer or answer that is due, once what it is to tell has been gathered.
     fn describe(&mut self, now: Time) {
-        if !self.terms.trickle && !self.gathering.is_complete() {
+        if !self.terms.trickle && !self.sockets.current().is_complete() {
             return;
         }
         match std::mem::replace(&mut self.negotiation, Negotiation::Offers) {

@@ -11,7 +11,6 @@ use super::connection::Terms;
 use super::forwarder::Forwarder;
 use super::party::{Hub, Party, Role};
 use super::signal::Posts;
-use crate::call::Servers;
 use crate::conference::config::{Fidelity, Topology};
 use crate::conference::media::Speech;
 use crate::conference::meter::{Dialect, Meter};
@@ -20,6 +19,7 @@ use crate::conference::plan::{Place, Plan};
 use crate::conference::scene::Scene;
 use crate::conference::services;
 use crate::conference::watch::{self, Watch};
+use crate::transport::Servers;
 
 /// What str0m calls retransmissions of VP8, if nobody tells it otherwise.
 pub(super) const RTX: u8 = 97;

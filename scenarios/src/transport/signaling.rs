@@ -1,4 +1,4 @@
-//! What two peers tell each other out of band, before a path exists.
+//! What the two ends of a transport tell each other out of band, before a path exists.
 //!
 //! The channel is the simulator's own [`post`](pinhole::Io::post), with a delay. Nothing here
 //! depends on that: these are values, and a signaling server can carry them as well.
@@ -9,11 +9,11 @@ use crate::ice::{Credentials, SignaledCandidate};
 /// candidates (RFC 8838) that ICE looks at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Signal {
-    /// The caller's description.
+    /// The description of the end that makes an offer.
     Offer(Description),
-    /// The callee's description.
+    /// The description of the end that answers it.
     Answer(Description),
-    /// The callee has reason to restart ICE, and asks the caller for an offer.
+    /// The end that doesn't restart ICE has reason to, and asks the other for an offer.
     RestartWanted,
     /// A candidate that was found after the description had left.
     Candidate(SignaledCandidate),

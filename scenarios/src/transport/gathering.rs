@@ -11,6 +11,8 @@
 //! such networks, and pay on all others. What comes later also gets the lower local preference from
 //! the stacks that look at the order (RFC 8445 §5.1.2.1), which is the order wanted.
 
+mod relay;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,42 +20,16 @@ use std::time::Duration;
 use pinhole::host::TcpSettings;
 use pinhole::{Address, Datagram, Endpoint, Io, TcpEvent, TcpId, Time};
 
-use super::config::TurnTransport;
+use self::relay::Relay;
+pub use self::relay::{Relayed, StreamEnds, TurnConnection};
+use super::servers::{Servers, TurnAccess, TurnTransport};
 use crate::ice::{Candidate, CandidateType};
 use crate::stun_client::{BindingOutcome, BindingRequest, Retransmission, StunTransaction};
-use crate::turn_client::{
-    PeerData, Received, StreamEnd, TurnClient, TurnEvent, TurnStream, lends_ipv4,
-};
+use crate::turn_client::{PeerData, Received, TurnEvent};
 
 /// How long a way to a TURN server may be silent before the next is tried too: the time after which
 /// a first request over UDP is repeated (RFC 8489 §6.2.1).
 pub const PATIENCE: Duration = Duration::from_millis(500);
-
-/// The servers that an endpoint asks.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Servers {
-    /// STUN servers, at most one for each IP version, and behind a NAT64 the IPv4 one once more
-    /// under its prefix.
-    pub stun: Vec<SocketAddr>,
-    /// Ways to TURN servers, to be asked for a relayed address: of those to one address, the
-    /// first is tried first.
-    pub turn: Vec<TurnAccess>,
-}
-
-/// A way to a TURN server, and the credentials for it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TurnAccess {
-    /// Over what.
-    pub transport: TurnTransport,
-    /// Where it listens for that.
-    pub server: SocketAddr,
-    /// The name that its certificate must have, where there is one.
-    pub name: String,
-    /// The user's name.
-    pub user: String,
-    /// The user's password.
-    pub password: String,
-}
 
 /// The sockets of an endpoint, what it learns about them, and the relays it holds.
 #[derive(Default)]
@@ -74,70 +50,6 @@ struct Probe {
     server: SocketAddr,
     transaction: StunTransaction,
     over: bool,
-}
-
-/// What became of a way to a TURN server through a connection, for those who tell the story.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TurnConnection {
-    /// TCP, or TLS on it.
-    pub transport: TurnTransport,
-    /// The server.
-    pub server: SocketAddr,
-    /// When it was asked for.
-    pub began: Time,
-    /// When it stood.
-    pub connected: Option<Time>,
-    /// When TLS's handshake was over.
-    pub secured: Option<Time>,
-    /// The address that the server lent.
-    pub relayed: Option<SocketAddr>,
-    /// Why it ended, if it did.
-    pub end: Option<StreamEnd>,
-}
-
-/// An allocation on a TURN server, or the wish for one.
-struct Relay {
-    socket: SocketAddr,
-    access: TurnAccess,
-    way: Way,
-    relayed: Option<SocketAddr>,
-    /// Whether the server has answered.
-    answered: bool,
-    settled: bool,
-    connection: Option<TurnConnection>,
-}
-
-/// How far a relay is.
-enum Way {
-    /// Not tried: there is another way to the same server, and that is tried before.
-    Waiting,
-    /// Over UDP.
-    Datagrams {
-        client: Box<TurnClient>,
-        since: Time,
-    },
-    /// Over TCP or TLS.
-    Stream {
-        id: TcpId,
-        client: Box<TurnStream>,
-        since: Time,
-        open: bool,
-    },
-    /// There is none.
-    Closed,
-}
-
-/// A peer's datagram that came through a connection to a TURN server.
-pub(crate) struct Relayed {
-    /// The relayed address it was sent to.
-    pub(crate) local: SocketAddr,
-    /// The peer.
-    pub(crate) remote: SocketAddr,
-    /// What the connection runs over, from where to where.
-    pub(crate) transport: TurnTransport,
-    pub(crate) socket: SocketAddr,
-    pub(crate) server: SocketAddr,
-    pub(crate) payload: Vec<u8>,
 }
 
 /// Whose a datagram was.
@@ -194,15 +106,7 @@ impl Gathering {
                 });
             }
             for access in servers.turn.iter().filter(|turn| reachable(&turn.server)) {
-                self.relays.push(Relay {
-                    socket,
-                    access: access.clone(),
-                    way: Way::Waiting,
-                    relayed: None,
-                    answered: false,
-                    settled: false,
-                    connection: None,
-                });
+                self.relays.push(Relay::new(socket, access));
             }
         }
         self.try_what_is_due(now, io);
@@ -224,8 +128,7 @@ impl Gathering {
 
     /// Whether that is one of its connections to TURN servers.
     pub(crate) fn holds(&self, stream: TcpId) -> bool {
-        let ours = |relay: &Relay| matches!(relay.way, Way::Stream { id, .. } if id == stream);
-        self.relays.iter().any(ours)
+        self.relays.iter().any(|relay| relay.holds(stream))
     }
 
     /// Closes the socket. Allocations expire by themselves.
@@ -272,16 +175,11 @@ impl Gathering {
             }
             return Taken::Yes;
         }
-        let relay = self.relays.iter_mut().find(|relay| {
-            relay.access.server == remote && relay.socket == local && relay.is_datagrams()
-        });
-        let Some(relay) = relay else {
+        let mut relays = self.relays.iter_mut();
+        let Some(relay) = relays.find(|relay| relay.takes(local, remote)) else {
             return Taken::No;
         };
-        let Way::Datagrams { client, .. } = &mut relay.way else {
-            return Taken::No;
-        };
-        match client.handle_datagram(now, datagram.payload) {
+        match relay.handle_datagram(now, datagram.payload) {
             Received::Peer(data) => Taken::Relayed {
                 local: relay.relayed.unwrap_or(local),
                 remote: data.peer(),
@@ -297,37 +195,9 @@ impl Gathering {
 
     /// Something happened to a connection to a TURN server.
     pub(crate) fn handle_tcp(&mut self, now: Time, stream: TcpId, event: TcpEvent<'_>) {
-        let ours = |relay: &&mut Relay| matches!(relay.way, Way::Stream { id, .. } if id == stream);
-        let Some(relay) = self.relays.iter_mut().find(ours) else {
-            return;
-        };
-        let Way::Stream { client, open, .. } = &mut relay.way else {
-            return;
-        };
-        match event {
-            TcpEvent::Connected { local, .. } => {
-                relay.answered = true;
-                relay.socket = local;
-            }
-            TcpEvent::Ended(_) => *open = false,
-            _ => {}
-        }
-        client.handle_event(now, event);
-        if let Some(told) = &mut relay.connection {
-            told.connected = client.connected_at();
-            told.secured = client.secured_at();
-            told.relayed = client.relayed().or(told.relayed);
-            told.end = client.end().cloned();
-        }
-        while let Some((remote, payload)) = client.poll_data() {
-            self.came.extend(relay.relayed.map(|local| Relayed {
-                local,
-                remote,
-                transport: relay.access.transport,
-                socket: relay.socket,
-                server: relay.access.server,
-                payload,
-            }));
+        let mut relays = self.relays.iter_mut();
+        if let Some(relay) = relays.find(|relay| relay.holds(stream)) {
+            relay.handle_tcp(now, event, &mut self.came);
         }
     }
 
@@ -343,15 +213,11 @@ impl Gathering {
         self.came.pop_front()
     }
 
-    /// The connection through which datagrams from this relayed address go, if it is one: over
-    /// what, from where and to where.
-    pub(crate) fn stream_under(
-        &mut self,
-        relayed: SocketAddr,
-    ) -> Option<(TurnTransport, SocketAddr, SocketAddr)> {
-        let relay = self.relay_of(relayed)?;
-        let stream = matches!(relay.way, Way::Stream { .. });
-        stream.then_some((relay.access.transport, relay.socket, relay.access.server))
+    /// The connection through which datagrams from this relayed address go, if it is one.
+    pub(crate) fn stream_under(&self, relayed: SocketAddr) -> Option<StreamEnds> {
+        let mut relays = self.relays.iter();
+        let relay = relays.find(|relay| relay.relayed == Some(relayed))?;
+        relay.stream_ends()
     }
 
     /// Whether a way is never tried, because the server has answered on one before it: the one just
@@ -362,7 +228,7 @@ impl Gathering {
             if self.relays[before].answered {
                 return true;
             }
-            if !matches!(self.relays[before].way, Way::Waiting) {
+            if !self.relays[before].waits() {
                 return false;
             }
             place = before;
@@ -371,10 +237,6 @@ impl Gathering {
     }
 
     /// The way to the same server that is tried before this one.
-    fn way_before(&self, place: usize) -> Option<&Relay> {
-        Some(&self.relays[self.place_before(place)?])
-    }
-
     fn place_before(&self, place: usize) -> Option<usize> {
         let this = &self.relays[place];
         let same = |other: &&Relay| {
@@ -386,18 +248,12 @@ impl Gathering {
 
     /// When a way that waits is to be tried. `None`: it isn't, or not yet known.
     fn due(&self, place: usize) -> Option<Time> {
-        if !matches!(self.relays[place].way, Way::Waiting) {
+        if !self.relays[place].waits() {
             return None;
         }
-        let Some(before) = self.way_before(place) else {
-            return Some(Time::ZERO);
-        };
-        match before.way {
-            Way::Waiting => None,
-            // A server that refuses refuses on every way.
-            _ if before.answered => None,
-            Way::Closed => Some(Time::ZERO),
-            Way::Datagrams { since, .. } | Way::Stream { since, .. } => Some(since + PATIENCE),
+        match self.place_before(place) {
+            Some(before) => self.relays[before].gives_way(),
+            None => Some(Time::ZERO),
         }
     }
 
@@ -418,12 +274,7 @@ impl Gathering {
             }
         }
         for relay in &mut self.relays {
-            if let Way::Datagrams { client, .. } = &mut relay.way
-                && client.server() == remote
-                && relay.socket == local
-            {
-                client.handle_unreachable();
-            }
+            relay.handle_unreachable(local, remote);
         }
     }
 
@@ -433,11 +284,7 @@ impl Gathering {
             probe.over = probe.transaction.outcome().is_some();
         }
         for relay in &mut self.relays {
-            match &mut relay.way {
-                Way::Datagrams { client, .. } => client.handle_timeout(now),
-                Way::Stream { client, .. } => client.handle_timeout(now),
-                Way::Waiting | Way::Closed => {}
-            }
+            relay.handle_timeout(now);
         }
     }
 
@@ -455,11 +302,7 @@ impl Gathering {
     /// This pair is used from now on: if it is a relay's, it gets a channel.
     pub(crate) fn prefer(&mut self, now: Time, local: SocketAddr, remote: SocketAddr) {
         if let Some(relay) = self.relay_of(local) {
-            match &mut relay.way {
-                Way::Datagrams { client, .. } => client.bind_channel(remote, now),
-                Way::Stream { client, .. } => client.bind_channel(remote, now),
-                Way::Waiting | Way::Closed => {}
-            }
+            relay.prefer(now, remote);
         }
     }
 
@@ -479,11 +322,7 @@ impl Gathering {
         io: &mut Io<'_>,
     ) {
         match self.relay_of(local) {
-            Some(relay) => match &mut relay.way {
-                Way::Datagrams { client, .. } => client.send_to(remote, payload, now),
-                Way::Stream { client, .. } => client.send_to(remote, payload, now),
-                Way::Waiting | Way::Closed => {}
-            },
+            Some(relay) => relay.send(now, remote, payload),
             None => io.send(local, remote, payload),
         }
     }
@@ -525,113 +364,8 @@ impl Gathering {
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let probes = self.probes.iter().filter(|probe| !probe.over);
         let probes = probes.filter_map(|probe| probe.transaction.poll_timeout());
-        let relays = self.relays.iter().filter_map(|relay| match &relay.way {
-            Way::Datagrams { client, .. } => client.poll_timeout(),
-            Way::Stream { client, .. } => client.poll_timeout(),
-            Way::Waiting | Way::Closed => None,
-        });
+        let relays = self.relays.iter().filter_map(Relay::poll_timeout);
         let due = (0..self.relays.len()).filter_map(|place| self.due(place));
         probes.chain(relays).chain(due).min()
-    }
-}
-
-impl Relay {
-    fn is_datagrams(&self) -> bool {
-        matches!(self.way, Way::Datagrams { .. })
-    }
-
-    /// Tries this way.
-    fn begin(&mut self, now: Time, io: &mut Io<'_>) {
-        let TurnAccess {
-            transport,
-            server,
-            name,
-            user,
-            password,
-        } = &self.access;
-        let stream = match transport {
-            TurnTransport::Udp => {
-                let client = TurnClient::new(self.socket, *server, user, password, now);
-                let client = Box::new(client);
-                let since = now;
-                self.way = Way::Datagrams { client, since };
-                return;
-            }
-            TurnTransport::Tcp => TurnStream::tcp(*server, user, password),
-            TurnTransport::Tls => TurnStream::tls(*server, name, user, password),
-        };
-        self.connection = Some(TurnConnection {
-            transport: *transport,
-            server: *server,
-            began: now,
-            connected: None,
-            secured: None,
-            relayed: None,
-            end: None,
-        });
-        // From any port: UDP's is not TCP's.
-        let local = SocketAddr::new(self.socket.ip(), 0);
-        self.way = match io.tcp_connect(local, *server) {
-            Ok(id) => Way::Stream {
-                id,
-                client: Box::new(stream),
-                since: now,
-                open: true,
-            },
-            Err(_) => {
-                self.settled = true;
-                Way::Closed
-            }
-        };
-    }
-
-    fn poll_event(&mut self) -> Option<TurnEvent> {
-        match &mut self.way {
-            Way::Datagrams { client, .. } => client.poll_event(),
-            Way::Stream { client, .. } => client.poll_event(),
-            Way::Waiting | Way::Closed => None,
-        }
-    }
-
-    /// Sends what the client has to say to its server.
-    fn transmit(&mut self, io: &mut Io<'_>) {
-        match &mut self.way {
-            Way::Datagrams { client, .. } => {
-                while let Some(payload) = client.poll_transmit() {
-                    io.send(self.socket, client.server(), &payload);
-                }
-                if self.settled && self.relayed.is_none() {
-                    self.way = Way::Closed;
-                }
-            }
-            Way::Stream {
-                id, client, open, ..
-            } => {
-                let outgoing = client.outgoing();
-                if *open && !outgoing.is_empty() {
-                    let taken = io.tcp_send(*id, outgoing);
-                    client.written(taken);
-                }
-                if client.end().is_some() {
-                    if *open {
-                        io.tcp_close(*id);
-                    }
-                    self.settled = true;
-                    self.way = Way::Closed;
-                }
-            }
-            Way::Waiting | Way::Closed => {}
-        }
-    }
-
-    /// A relay reaches addresses of its own family only.
-    fn permit(&mut self, now: Time, peer: IpAddr) {
-        if peer.is_ipv4() == lends_ipv4(self.access.server) {
-            match &mut self.way {
-                Way::Datagrams { client, .. } => client.permit(peer, now),
-                Way::Stream { client, .. } => client.permit(peer, now),
-                Way::Waiting | Way::Closed => {}
-            }
-        }
     }
 }
