@@ -10,7 +10,7 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pinhole::Time;
 
@@ -31,8 +31,17 @@ pub use stack::{Stack, UnknownStack};
 /// Both stacks want [`Instant`]s and only ever subtract them, so the value itself never shows. It
 /// lies a day ahead because `is` also counts backwards from "now", and an `Instant` may not go
 /// below the machine's boot.
-pub(crate) static EPOCH: LazyLock<Instant> =
-    LazyLock::new(|| Instant::now() + Duration::from_hours(24));
+///
+/// Some of str0m looks at it all the same: sender reports carry the wall clock's time, of which
+/// receivers return a 65,536th of a second's multiples (RFC 3550 §6.4.1), so that a measured round
+/// trip is rounded otherwise at another fraction of a second. So the wall clock shows a whole second
+/// here, as near as two clocks can be read at once.
+pub(crate) static EPOCH: LazyLock<Instant> = LazyLock::new(|| {
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    let since_1970 = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = Duration::from_nanos(since_1970.subsec_nanos().into());
+    now + Duration::from_hours(24) - fraction
+});
 
 /// The four candidate types of RFC 8445 §5.1.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
