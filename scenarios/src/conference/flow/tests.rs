@@ -120,11 +120,12 @@ fn what_is_sent_again_comes_in_time_to_be_shown() {
     let mut config = config("mesh", 3, Some("starlink"));
     config.measured = Duration::from_secs(20);
     let outcome = outcome(config);
+    // Of six pictures of 260 packets a second 2 % are lost, which is 620 in 20 s; and of 4 % of those
+    // the request or the answer is lost as well, which makes 25 freezes, and up to 40 by chance.
+    let freezes: u32 = outcome.participants.iter().map(|it| it.freezes()).sum();
+    assert!(freezes <= 40, "{freezes}");
     for it in &outcome.participants {
-        // A hundredth lost up and again down: a fifth of all frames wait for a packet, and a frame in
-        // a thousand for an answer that was lost too.
         assert!(it.loss > 0.015, "{}", it.loss);
-        assert!(it.freezes() <= 12, "{}", it.freezes());
         for picture in it.received.iter().filter(|it| !it.layers.is_empty()) {
             assert!(picture.frames_per_second > 29.5, "{picture:?}");
             let playout = picture.playout.unwrap().as_secs_f64() * 1_000.0;
