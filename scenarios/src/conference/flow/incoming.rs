@@ -7,14 +7,11 @@ use std::time::Duration;
 use pinhole::Time;
 
 use super::packet::{Kind, Media};
-use crate::conference::media::{Arrival, RoundTrip};
+use crate::conference::media::{ASSUMED_ROUND_TRIP, Arrival, RoundTrip};
 use crate::congestion::feedback::unwrap;
 
 /// How long a gap may stand before its packets are asked for: a little disorder is no loss.
 const TOLERANCE: Duration = Duration::from_millis(10);
-/// How long after asking it is asked again, before any answer told how long a round trip takes:
-/// what libwebrtc and str0m assume.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// How often it is asked.
 const TRIES: u8 = 10;
 /// The shortest time between two requests for a key frame.
@@ -106,7 +103,8 @@ impl Incoming {
         let repairs = missing.tries > 0;
         // Else it was only late: by itself, or because whoever forwards it had to ask for it.
         if repairs && media.kind == Kind::Rtx {
-            self.round_trip.took(now.saturating_since(missing.asked));
+            self.round_trip
+                .took(now, now.saturating_since(missing.asked));
         }
         Some(New {
             repairs,
@@ -191,7 +189,7 @@ impl Incoming {
                     whole: frame.whole,
                     bytes: frame.bytes,
                     repaired: frame.repaired,
-                    round_trip: self.round_trip.get(),
+                    round_trip: self.round_trip.get(frame.whole),
                 },
             });
         }
@@ -225,9 +223,10 @@ impl Incoming {
     /// Puts the numbers of packets to be asked for into `again`, ascending. Returns whether to ask
     /// for a key frame.
     pub(super) fn ask(&mut self, now: Time, again: &mut Vec<u16>) -> bool {
-        let patience = match self.round_trip.get() {
+        // A little longer than an answer takes.
+        let patience = match self.round_trip.get(now) {
             Some(round_trip) => round_trip + TOLERANCE,
-            None => PATIENCE,
+            None => ASSUMED_ROUND_TRIP,
         };
         let mut lost = false;
         self.missing.retain_mut(|it| {
@@ -323,7 +322,7 @@ mod tests {
         }
         // The first answer is for the first request.
         let first = Time::from_millis(1_010);
-        assert_eq!(now, first + PATIENCE);
+        assert_eq!(now, first + ASSUMED_ROUND_TRIP);
         let mut came = |sequence: u16, at| {
             let media = Media {
                 sequence,

@@ -231,6 +231,21 @@ fn only_the_last_speakers_are_forwarded() {
 }
 
 #[test]
+fn pictures_go_on_when_sequence_numbers_begin_anew() {
+    let mut config = config("sfu", 2, None);
+    // 32,768 packets of 1,200 bytes at 2.5 Mbit/s are two minutes.
+    config.warmup = Duration::from_secs(110);
+    config.measured = Duration::from_secs(30);
+    let outcome = outcome(config);
+    for it in &outcome.participants {
+        let pictures = it.received.iter().filter(|it| !it.layers.is_empty());
+        let frames: Vec<f64> = pictures.map(|it| it.frames_per_second).collect();
+        assert!(frames.len() == 1 && frames[0] > 29.5, "{frames:?}");
+    }
+    assert_eq!(outcome.gaps, []);
+}
+
+#[test]
 fn small_tiles_get_small_layers() {
     let mut config = config("sfu", 10, None);
     config.view = View::Grid;
