@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 /// The binary, built by the cargo that runs this test: a test alone doesn't build another
 /// package's binary.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -50,4 +52,25 @@ pub fn stdout(output: &Output) -> String {
 /// What a run printed to standard error.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("output is UTF-8")
+}
+
+/// The JSON document that a run printed, which went well.
+#[track_caller]
+pub fn document(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    let document = serde_json::from_slice(&output.stdout);
+    document.expect("one JSON document and nothing else")
+}
+
+/// A run was refused: exit status 2, nothing on standard output, and a message of a screen at most
+/// that holds all of `parts`. `what` is what was run.
+#[track_caller]
+pub fn is_refused(output: &Output, what: &str, parts: &[&str]) {
+    let message = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{what}: {message}");
+    assert_eq!(stdout(output), "", "{what}");
+    assert!(message.len() < 4_000, "{what}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{what}: no {part:?} in {message}");
+    }
 }

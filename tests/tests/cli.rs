@@ -1,27 +1,15 @@
 //! The commands, through the binary: what they print, in which format, and how they refuse.
 
-use pinhole_tests::binary::{pinhole, stderr, stdout};
+use pinhole_tests::binary::{document, is_refused, pinhole, stderr, stdout};
 use serde_json::Value;
 
 fn json(arguments: &str) -> Value {
-    let output = pinhole(arguments.split(' '));
-    assert!(output.status.success(), "{}", stderr(&output));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+    document(&pinhole(arguments.split(' ')))
 }
 
-/// Exit status 2, nothing on standard output, and a message that holds all of `parts`.
 #[track_caller]
 fn refused(arguments: &str, parts: &[&str]) {
-    let output = pinhole(arguments.split(' '));
-    assert_eq!(output.status.code(), Some(2), "{arguments}");
-    assert_eq!(stdout(&output), "", "{arguments}");
-    let message = stderr(&output);
-    for part in parts {
-        assert!(
-            message.contains(part),
-            "{arguments}: no {part:?} in {message}"
-        );
-    }
+    is_refused(&pinhole(arguments.split(' ')), arguments, parts);
 }
 
 #[test]
@@ -378,8 +366,7 @@ fn scenarios_pass_fail_or_are_refused() {
     let output = pinhole(["run", &good]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("1 passed, 0 failed"));
-    let output = pinhole(["run", &good, "--format", "json"]);
-    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let document = document(&pinhole(["run", &good, "--format", "json"]));
     assert_eq!(document["scenarios"][0]["call"]["path_class"], "direct");
     assert_eq!(document["failed"], 0);
 
@@ -453,23 +440,14 @@ fn scenarios_pass_fail_or_are_refused() {
         let text = format!("{call}\"direct\"\n").replacen(right, wrong, 1);
         std::fs::write(&bad, text).unwrap();
         let output = pinhole(["test", &mixed.display().to_string()]);
-        assert_eq!(output.status.code(), Some(2), "{wrong}");
-        assert_eq!(stdout(&output), "");
-        for part in parts {
-            assert!(
-                stderr(&output).contains(part),
-                "{wrong}: {}",
-                stderr(&output)
-            );
-        }
+        is_refused(&output, wrong, parts);
     }
     std::fs::File::create(&bad)
         .unwrap()
         .set_len(1 << 30)
         .unwrap();
     let output = pinhole(["test", &mixed.display().to_string()]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("b-bad.toml: is longer than"));
+    is_refused(&output, "a huge file", &["b-bad.toml: is longer than"]);
 
     std::fs::write(path("not-utf8.txt"), b"description = \"\xff\"").unwrap();
     // A file of a gigabyte that takes no room.
@@ -481,11 +459,7 @@ fn scenarios_pass_fail_or_are_refused() {
         (["run", &path("missing.toml")], "missing.toml"),
         (["test", &good], "can't be read as a directory"),
     ] {
-        let output = pinhole(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let told = stderr(&output);
-        assert!(told.contains(part), "{told}");
-        assert!(stdout(&output).is_empty());
+        is_refused(&pinhole(arguments), part, &[part]);
     }
     std::fs::remove_dir_all(&directory).unwrap();
 }

@@ -4,61 +4,42 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pinhole_tests::binary::{pinhole, stderr, stdout};
+use pinhole_tests::binary::{document, is_refused, pinhole, stderr, stdout};
 use serde_json::Value;
 
 fn json(arguments: &[&str]) -> Value {
     let all = ["conference", "--format", "json"].iter().chain(arguments);
-    let output = pinhole(all.copied());
-    assert!(output.status.success(), "{}", stderr(&output));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+    document(&pinhole(all.copied()))
 }
 
 fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
 }
 
-/// Exit status 2, nothing on standard output, and a message that holds all of `parts`.
 #[track_caller]
 fn refused(arguments: &[&str], parts: &[&str]) {
-    let all = ["conference"].iter().chain(arguments);
-    let output = pinhole(all.copied());
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    assert_eq!(stdout(&output), "", "{arguments:?}");
-    for part in parts {
-        assert!(
-            message.contains(part),
-            "{arguments:?}: no {part:?} in {message}"
-        );
-    }
+    let output = pinhole(["conference"].iter().chain(arguments).copied());
+    is_refused(&output, &arguments.join(" "), parts);
 }
 
 fn number(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 
+/// A conference of people whose links have no limit, measured once rates are what they will be.
+fn unlimited(topology: &str, participants: usize, fidelity: &str) -> Value {
+    json(&words(&format!(
+        "--topology {topology} --participants {participants} --access none --seconds 5 --warmup 15 \
+         --fidelity {fidelity}"
+    )))
+}
+
 #[test]
 fn a_mesh_of_five_is_ten_connections_and_four_times_the_stream() {
-    let mesh = |participants: &str, fidelity: &str| {
-        json(&[
-            "--topology",
-            "mesh",
-            "--participants",
-            participants,
-            "--access",
-            "none",
-            "--seconds",
-            "5",
-            "--warmup",
-            "15",
-            "--fidelity",
-            fidelity,
-        ])
-    };
-    let single = number(&mesh("2", "formula")["per_participant"][0]["up_kbps"]);
+    let mesh = |participants, fidelity| unlimited("mesh", participants, fidelity);
+    let single = number(&mesh(2, "formula")["per_participant"][0]["up_kbps"]);
     for fidelity in ["formula", "flow"] {
-        let five = mesh("5", fidelity);
+        let five = mesh(5, fidelity);
         assert_eq!(five["connections"], 10);
         let all = five["per_participant"].as_array().expect("participants");
         assert_eq!(all.len(), 5);
@@ -73,26 +54,9 @@ fn a_mesh_of_five_is_ten_connections_and_four_times_the_stream() {
 
 #[test]
 fn an_sfu_of_five_is_five_connections_and_one_upload() {
-    let sfu = |participants: &str, fidelity: &str| {
-        json(&[
-            "--topology",
-            "sfu",
-            "--participants",
-            participants,
-            "--simulcast",
-            "off",
-            "--access",
-            "none",
-            "--seconds",
-            "5",
-            "--warmup",
-            "15",
-            "--fidelity",
-            fidelity,
-        ])
-    };
+    let sfu = |participants, fidelity| unlimited("sfu --simulcast off", participants, fidelity);
     for fidelity in ["formula", "flow"] {
-        let [two, five] = ["2", "5"].map(|participants| sfu(participants, fidelity));
+        let [two, five] = [2, 5].map(|participants| sfu(participants, fidelity));
         assert_eq!(five["connections"], 5);
         let up = |of: &Value| number(&of["per_participant"][0]["up_kbps"]);
         let times = up(&five) / up(&two);
@@ -206,20 +170,11 @@ fn what_a_change_of_networks_cost_is_told() {
 
 #[test]
 fn one_participant_may_differ_from_the_others() {
-    let mixed = json(&[
-        "--topology",
-        "sfu",
-        "--participants",
-        "4",
-        "--fidelity",
-        "formula",
-        "--with",
-        "bob: access=adsl, network=udp-blocked",
-        "--with",
-        "carol: access=lte",
-        "--screen",
-        "dave",
-    ]);
+    let mut arguments = words("--topology sfu --participants 4 --fidelity formula --screen dave");
+    for with in ["bob: access=adsl, network=udp-blocked", "carol: access=lte"] {
+        arguments.extend(["--with", with]);
+    }
+    let mixed = json(&arguments);
     let all = &mixed["per_participant"];
     assert_eq!(all[0]["access"], "cable");
     assert_eq!(all[1]["access"], "adsl");
@@ -307,10 +262,37 @@ fn a_plot_is_a_picture_that_says_what_it_shows() {
         "alice",
         "carol",
         "uplink 10 Mbit/s",
-        "seconds since the start",
+        "seconds since the start (shaded: before measuring)",
         "pinhole conference --topology mesh --participants 3 --access vdsl --seconds 3 --warmup 2",
     ] {
         assert!(texts.contains(part), "no {part:?} in {texts}");
+    }
+}
+
+#[test]
+fn a_plot_without_a_warm_up_has_nothing_shaded() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conference-plot-at-once.svg");
+    let path = file.to_str().expect("a path of ours is UTF-8");
+    let line = "conference --topology sfu --participants 2 --seconds 2 --warmup 0 --plot";
+    let output = pinhole(line.split(' ').chain([path]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let svg = fs::read_to_string(&file).expect("a picture was written");
+    assert!(svg.contains("seconds since the start<") && !svg.contains("shaded"));
+}
+
+#[test]
+fn a_bill_has_its_thousands_apart() {
+    let line = "conference --topology sfu --participants 10 --fidelity formula --hours 10000 \
+                --price-per-server-hour 1234.5";
+    let output = pinhole(line.split(' ').filter(|word| !word.is_empty()));
+    let table = stdout(&output);
+    // An hour of one machine 10,000 times.
+    for part in [
+        "A month of 10,000 hours",
+        "1,234.5 a server's hour",
+        "machines: 12,345,000.00",
+    ] {
+        assert!(table.contains(part), "no {part:?} in {table}");
     }
 }
 

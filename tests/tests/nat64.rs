@@ -14,7 +14,7 @@ use pinhole::{Address, Endpoint, Filtering, Input, Internet, Mapping, NodeId, To
 use pinhole_scenarios::call::{CallConfig, Caller, PathClass, TurnOffer};
 use pinhole_scenarios::discover::{DiscoverOptions, Hairpin, discover};
 use pinhole_scenarios::ice::Stack;
-use pinhole_tests::binary::{pinhole, stderr, stdout};
+use pinhole_tests::binary::{document, is_refused, pinhole, stderr, stdout};
 
 /// A site of some kind with two hosts, and a server with both IP versions.
 struct World {
@@ -212,8 +212,7 @@ fn neighbours_kept_apart_meet_behind_their_carrier() {
     let call = "call --a nat64:eim/apdf --lan-isolated --turn off --format json";
     let class = |more: &str| {
         let output = pinhole(format!("{call} {more}").split_whitespace());
-        let json: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
-        json["path_class"].clone()
+        document(&output)["path_class"].clone()
     };
     assert_eq!(class(""), "none");
     assert_eq!(class("--synthesize"), "reflexive");
@@ -541,9 +540,7 @@ fn a_matrix_takes_networks_without_ipv4() {
     let arguments = [
         "matrix", "--kinds", kinds, "--format", "json", "--jobs", "2",
     ];
-    let output = pinhole(arguments);
-    assert!(output.status.success(), "{}", stderr(&output));
-    let json: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let json = document(&pinhole(arguments));
     let cells = json["cells"].as_array().unwrap();
     let classes = cells
         .iter()
@@ -574,12 +571,10 @@ fn kinds_that_lead_nowhere_are_refused_with_what_would_be_right() {
             "one nat64 is on the way into IPv4, not several",
         ),
     ] {
-        let output = pinhole(["call", "--a", kind, "--b", "open"]);
-        assert_eq!(output.status.code(), Some(2), "{kind}");
-        assert!(
-            stderr(&output).contains(hint),
-            "{kind}: {}",
-            stderr(&output)
+        is_refused(
+            &pinhole(["call", "--a", kind, "--b", "open"]),
+            kind,
+            &[hint],
         );
     }
 }

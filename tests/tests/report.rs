@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use pinhole_tests::binary::{self, pinhole, stderr, stdout};
+use pinhole_tests::binary::{self, document, is_refused, pinhole, stderr, stdout};
 use roxmltree::{Document, ParsingOptions};
 use serde_json::Value;
 
@@ -25,8 +25,7 @@ fn report(test: &str, arguments: &str) -> (Value, String) {
     let directory = directory(test);
     let out = ["report", "--format", "json", "--out", text(&directory)];
     let output = pinhole(out.into_iter().chain(arguments.split_whitespace()));
-    assert!(output.status.success(), "{arguments}: {}", stderr(&output));
-    let summary = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let summary = document(&output);
     let page = fs::read_to_string(directory.join("index.html")).expect("a page was written");
     (summary, page)
 }
@@ -148,8 +147,7 @@ fn digests_are_those_of_the_commands() {
         let command = run["command"].as_str().expect("a command");
         let arguments = command.split(' ').skip(1).chain(["--format", "json"]);
         let output = pinhole(arguments);
-        assert!(output.status.success(), "{command}: {}", stderr(&output));
-        let alone: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let alone = document(&output);
         assert_eq!(alone["digest"], run["digest"], "{command}");
         let digest = run["digest"].as_str().expect("a digest");
         assert!(page.contains(digest), "{command}");
@@ -293,12 +291,7 @@ fn networks_of_every_shape_are_drawn() {
 #[track_caller]
 fn refused(arguments: &[&str], parts: &[&str]) {
     let output = pinhole(["report"].into_iter().chain(arguments.iter().copied()));
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    assert_eq!(stdout(&output), "", "{arguments:?}");
-    for part in parts {
-        assert!(message.contains(part), "no {part:?} in {message}");
-    }
+    is_refused(&output, &arguments.join(" "), parts);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use pinhole_tests::binary::{pinhole, stderr, stdout};
+use pinhole_tests::binary::{document, is_refused, pinhole, stderr, stdout};
 use serde_json::Value;
 
 /// A directory of this test's own, empty.
@@ -22,25 +22,12 @@ fn survey(arguments: &str) -> Output {
 
 #[track_caller]
 fn json(arguments: &str) -> Value {
-    let output = survey(&format!("{arguments} --format json"));
-    assert!(output.status.success(), "{arguments}: {}", stderr(&output));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+    document(&survey(&format!("{arguments} --format json")))
 }
 
-/// Exit status 2, nothing on standard output, and a message that holds all of `parts`.
 #[track_caller]
 fn refused(arguments: &str, parts: &[&str]) {
-    let output = survey(arguments);
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
-    assert_eq!(stdout(&output), "", "{arguments}");
-    assert!(message.len() < 4_000, "{arguments}: {message}");
-    for part in parts {
-        assert!(
-            message.contains(part),
-            "{arguments}: no {part:?} in {message}"
-        );
-    }
+    is_refused(&survey(arguments), arguments, parts);
 }
 
 #[test]
@@ -425,9 +412,7 @@ fn a_fit_is_confirmed_by_a_run_of_its_population() {
 
 #[test]
 fn presets_are_printed_beside_the_record() {
-    let output = survey("against --calls 200 --format json");
-    assert!(output.status.success(), "{}", stderr(&output));
-    let all: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let all = json("against --calls 200");
     let all = all.as_array().expect("presets");
     let of = |preset: &str, measure: &str| {
         let preset = all.iter().find(|it| it["population"] == preset);

@@ -9,7 +9,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pinhole::link::AccessProfile;
 
-use super::meeting::{Access, MeetingOptions, PriceOptions, access};
+use super::meeting::{MeetingOptions, PriceOptions};
+use super::options::Jobs;
 use super::output::{stdout, write_file};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
@@ -25,10 +26,6 @@ pub(super) struct CompareArgs {
     /// How exactly each is simulated: full, flow or formula
     #[arg(long, default_value = "flow", value_name = "FIDELITY")]
     fidelity: Fidelity,
-    /// The access link of every participant, or none for no limit; of several, separated by commas,
-    /// each has the next
-    #[arg(long, default_value = "cable", value_name = "PROFILE", value_delimiter = ',', value_parser = access)]
-    access: Vec<Access>,
     #[command(flatten)]
     meeting: MeetingOptions,
     /// How long is measured in each, in seconds
@@ -42,9 +39,8 @@ pub(super) struct CompareArgs {
     /// Writes the pictures, uplink.svg, servers.svg and quality.svg, to a directory
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
-    /// How many conferences are held at a time; results don't depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 /// Sizes of conferences, ascending.
@@ -128,18 +124,18 @@ fn config(args: &CompareArgs, seed: u64) -> CompareConfig {
         Duration::from_secs(args.seconds.into()),
     );
     // As many as it takes until networks and links come in the same order again.
-    let pattern = args.meeting.networks() * args.access.len();
+    let pattern = args.meeting.pattern();
     // Under an SFU, so that options for servers that select are kept.
     let base = args
         .meeting
-        .config(Topology::Sfu, pattern.max(2), &args.access, times, seed);
+        .config(Topology::Sfu, pattern.max(2), times, seed);
     CompareConfig {
         base,
         sizes: args.participants.0.clone(),
         topologies: usual_topologies(),
         fidelity: args.fidelity,
         crossovers: AccessProfile::ALL.to_vec(),
-        jobs: usize::from(args.jobs.unwrap_or(0)),
+        jobs: args.jobs.get(),
     }
 }
 
@@ -154,14 +150,10 @@ fn command(args: &CompareArgs, seed: u64) -> String {
         sizes.join(",")
     };
     let mut line = format!("pinhole compare --participants {sizes}");
-    let accesses: Vec<&str> = args.access.iter().map(|it| it.name()).collect();
-    if accesses != ["cable"] {
-        line.push_str(&format!(" --access {}", accesses.join(",")));
-    }
+    line.push_str(&args.meeting.written());
     if args.fidelity != Fidelity::Flow {
         line.push_str(&format!(" --fidelity {}", args.fidelity));
     }
-    line.push_str(&args.meeting.written());
     if args.seconds != 10 {
         line.push_str(&format!(" --seconds {}", args.seconds));
     }

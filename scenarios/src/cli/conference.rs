@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::meeting::{Access, MeetingOptions, PriceOptions, access, roams};
+use super::meeting::{MeetingOptions, PriceOptions, access, roams};
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
 use crate::conference::{
@@ -39,10 +39,6 @@ pub(super) struct ConferenceArgs {
     /// formula (instant)
     #[arg(long, default_value = "flow", value_name = "FIDELITY")]
     fidelity: Fidelity,
-    /// The access link of every participant, or none for no limit; of several, separated by commas,
-    /// each has the next
-    #[arg(long, default_value = "cable", value_name = "PROFILE", value_delimiter = ',', value_parser = access)]
-    access: Vec<Access>,
     /// What is different about one participant: "bob: access=adsl, network=udp-blocked"; also
     /// roams=KIND@20s, region=2
     #[arg(long, value_name = "NAME: …")]
@@ -114,7 +110,7 @@ fn config(args: &ConferenceArgs, seed: u64) -> Result<ConferenceConfig, Failure>
     );
     let mut config = args
         .meeting
-        .config(args.topology, participants, &args.access, times, seed);
+        .config(args.topology, participants, times, seed);
     for (place, participant) in config.participants.iter_mut().enumerate() {
         if let Some(regions) = args.regions {
             participant.region = place % usize::from(regions);
@@ -226,14 +222,10 @@ fn command(args: &ConferenceArgs, seed: u64) -> String {
         }
         (participants, ..) => add(format!(" --participants {}", participants.unwrap_or(0))),
     }
-    let accesses: Vec<&str> = args.access.iter().map(|it| it.name()).collect();
-    if accesses != ["cable"] {
-        add(format!(" --access {}", accesses.join(",")));
-    }
+    add(args.meeting.written());
     if args.fidelity != Fidelity::Flow {
         add(format!(" --fidelity {}", args.fidelity));
     }
-    add(args.meeting.written());
     for with in &args.with {
         add(format!(" --with {with:?}"));
     }

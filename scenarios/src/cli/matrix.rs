@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
-use super::options::CallOptions;
+use super::options::{CallOptions, Jobs};
 use super::output::stdout;
 use super::{Done, Everywhere, Failure, progress};
 use crate::matrix::{self, MatrixConfig, pair_count};
@@ -22,9 +22,8 @@ pub(super) struct MatrixArgs {
     kinds: Vec<Kind>,
     #[command(flatten)]
     options: CallOptions,
-    /// How many calls are made at a time; results don't depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 pub(super) fn run(args: &MatrixArgs, everywhere: Everywhere) -> Result<Done, Failure> {
@@ -39,7 +38,7 @@ pub(super) fn run(args: &MatrixArgs, everywhere: Everywhere) -> Result<Done, Fai
     let call = args
         .options
         .config([kinds[0].clone(), kinds[0].clone()], everywhere.seed);
-    let jobs = usize::from(args.jobs.unwrap_or(0));
+    let jobs = args.jobs.get();
     let config = MatrixConfig { kinds, call, jobs };
 
     let interrupted = Arc::new(AtomicBool::new(false));

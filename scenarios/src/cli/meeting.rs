@@ -16,6 +16,10 @@ use crate::conference::{ConferenceConfig, Fidelity, Participant, Prices, Topolog
 /// What everybody has in common, and how the conference is measured.
 #[derive(Args, Clone)]
 pub(super) struct MeetingOptions {
+    /// The access link of every participant, or none for no limit; of several, separated by commas,
+    /// each has the next
+    #[arg(long, default_value = "cable", value_name = "PROFILE", value_delimiter = ',', value_parser = access)]
+    access: Vec<Access>,
     /// The kind of network of every participant; of several, separated by commas, each has the next
     #[arg(
         long,
@@ -103,14 +107,13 @@ impl MeetingOptions {
         &self,
         topology: Topology,
         participants: usize,
-        access: &[Access],
         (warmup, measured): (Duration, Duration),
         seed: u64,
     ) -> ConferenceConfig {
         let usual = ConferenceConfig::new(topology, participants, None);
         let dealt = |(place, participant): (usize, Participant)| Participant {
             network: self.network[place % self.network.len()].clone(),
-            access: access[place % access.len()].0,
+            access: self.access[place % self.access.len()].0,
             ..participant
         };
         let participants = usual.participants.into_iter().enumerate().map(dealt);
@@ -136,9 +139,9 @@ impl MeetingOptions {
         }
     }
 
-    /// After how many participants networks come in the same order again.
-    pub(super) fn networks(&self) -> usize {
-        self.network.len()
+    /// After how many participants networks and links come in the same order again.
+    pub(super) fn pattern(&self) -> usize {
+        self.network.len() * self.access.len()
     }
 
     /// How many of the last speakers are forwarded, if not all.
@@ -184,6 +187,8 @@ impl MeetingOptions {
                 out.push_str(&format!(" {option} {value}"));
             }
         };
+        let accesses: Vec<&str> = self.access.iter().map(|it| it.name()).collect();
+        add("--access", accesses.join(","), "cable");
         let networks: Vec<String> = self.network.iter().map(ToString::to_string).collect();
         add("--network", networks.join(","), "nat:eim/apdf");
         let video = self.video.get().map(|it| it.name);
@@ -231,7 +236,7 @@ pub(super) fn access(text: &str) -> Result<Access, String> {
 }
 
 impl Access {
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         self.0.map_or("none", |profile| profile.name)
     }
 }

@@ -82,6 +82,21 @@ impl CallOptions {
     }
 }
 
+/// The option of every command whose runs are independent of each other.
+#[derive(Args, Clone, Copy)]
+pub(super) struct Jobs {
+    /// How many runs are made at a time; results don't depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+impl Jobs {
+    /// The number of threads; 0 is one for each core.
+    pub(super) fn get(self) -> usize {
+        usize::from(self.jobs.unwrap_or(0))
+    }
+}
+
 /// More than a day of virtual time is a slip of the finger.
 const MOST_MILLISECONDS: f64 = 86_400_000.0;
 

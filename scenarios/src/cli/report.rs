@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
+use super::options::Jobs;
 use super::output::{stdout, write_file};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure, progress};
@@ -27,9 +28,8 @@ pub(super) struct ReportArgs {
     /// How many calls of each population are made
     #[arg(long, default_value_t = CALLS, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     calls: u64,
-    /// How many calls are made at a time; results don't depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Failure> {
@@ -77,7 +77,7 @@ fn make(
     interrupted: &AtomicBool,
     progress: &ProgressBar,
 ) -> Result<Tour, Failure> {
-    let jobs = usize::from(args.jobs.unwrap_or(0));
+    let jobs = args.jobs.get();
     let mut tour = Tour {
         seed,
         calls: args.calls,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::prelude::*;
 
+use super::options::Jobs;
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure};
 use crate::call::Caller;
@@ -27,14 +28,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE.svg", conflicts_with = "schema")]
     timeline: Option<PathBuf>,
     #[command(flatten)]
-    jobs: JobsArg,
-}
-
-#[derive(Args, Clone, Copy)]
-pub(super) struct JobsArg {
-    /// How many scenarios are run at a time; results don't depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    jobs: Jobs,
 }
 
 pub(super) fn run(args: &RunArgs, everywhere: Everywhere) -> Result<Done, Failure> {
@@ -93,7 +87,7 @@ fn seeded(file: &Path, seed: u64) -> Result<Played, Failure> {
 /// Reads all files before any is run, so that bad input is refused at once.
 pub(super) fn run_all(
     files: &[impl AsRef<Path>],
-    jobs: JobsArg,
+    jobs: Jobs,
     explain: bool,
     everywhere: Everywhere,
 ) -> Result<Done, Failure> {
@@ -101,7 +95,7 @@ pub(super) fn run_all(
     for file in files {
         scenarios.push(seeded(file.as_ref(), everywhere.seed)?);
     }
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.jobs.unwrap_or(0).into());
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.get());
     let run = |played: Played| -> Result<report::Ended, String> {
         Ok(match played {
             Played::Call(scenario) => {

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use pinhole::Time;
 use pinhole::nat::FilterMemory;
 
-use super::options::{filter_memory, milliseconds};
+use super::options::{Jobs, filter_memory, milliseconds};
 use super::output::{stdout, write_file};
 use super::{Done, Everywhere, Failure, progress};
 use crate::call::{Trickle, TurnOffer};
@@ -66,7 +66,7 @@ struct MakeArgs {
     #[arg(long, value_name = "FILE.svg")]
     shares: Option<PathBuf>,
     #[command(flatten)]
-    jobs: JobsArg,
+    jobs: Jobs,
 }
 
 /// What may be changed of a population from the command line.
@@ -109,13 +109,6 @@ struct PopulationOptions {
 }
 
 #[derive(Args)]
-struct JobsArg {
-    /// How many calls are made at a time; results don't depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
-}
-
-#[derive(Args)]
 struct FitArgs {
     /// The share of calls that is claimed to be direct
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -153,7 +146,7 @@ struct FitArgs {
     #[arg(long, value_name = "FILE.toml")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    jobs: JobsArg,
+    jobs: Jobs,
 }
 
 #[derive(Args)]
@@ -164,7 +157,7 @@ struct AgainstArgs {
     #[command(flatten)]
     options: PopulationOptions,
     #[command(flatten)]
-    jobs: JobsArg,
+    jobs: Jobs,
 }
 
 #[derive(Args)]
@@ -205,12 +198,6 @@ impl PopulationOptions {
         let mut population = Population::load(name)?;
         self.apply(&mut population);
         Ok(population)
-    }
-}
-
-impl JobsArg {
-    fn get(&self) -> usize {
-        usize::from(self.jobs.unwrap_or(0))
     }
 }
 

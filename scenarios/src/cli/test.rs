@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::{JobsArg, run_all};
+use super::options::Jobs;
+use super::run::run_all;
 use super::{Done, Everywhere, Failure};
 
 #[derive(Args)]
@@ -13,7 +14,7 @@ pub(super) struct TestArgs {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     #[command(flatten)]
-    jobs: JobsArg,
+    jobs: Jobs,
 }
 
 pub(super) fn run(args: &TestArgs, everywhere: Everywhere) -> Result<Done, Failure> {

@@ -17,9 +17,9 @@ use super::config::{Fidelity, Topology};
 use super::outcome::{
     ConferenceOutcome, ParticipantOutcome, Percentiles, Rates, Received, ServerOutcome, TurnOutcome,
 };
-use super::overhead;
 use super::plan::{Place, Plan};
 use crate::call::CallError;
+use crate::overhead;
 
 /// What a link is asked to carry, and can't.
 #[derive(Clone, PartialEq, Debug)]

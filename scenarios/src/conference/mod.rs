@@ -3,7 +3,7 @@
 //! A [`Plan`] says who is connected to whom and who sends what. Three fidelities carry it out:
 //! [`formula`] computes, `flow` simulates every packet without encryption, `full` runs a production
 //! WebRTC stack. What they share is here once: where [`media`] comes from and who gets which layer,
-//! what [`overhead`] packets have, how the [internet is laid out](scene), and how
+//! what [overhead](crate::overhead) packets have, how the [internet is laid out](scene), and how
 //! [what came of it](ConferenceOutcome) is [read from the wire](meter).
 
 pub mod compare;
@@ -15,7 +15,6 @@ pub mod media;
 pub mod meter;
 mod money;
 mod outcome;
-pub mod overhead;
 mod plan;
 pub mod quality;
 mod run;

@@ -11,6 +11,7 @@ use super::full::{self, FullError};
 use super::outcome::ConferenceOutcome;
 use super::plan::Plan;
 use crate::call::CallError;
+use crate::grouped::grouped;
 
 /// The longest that a run may be expected to take.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -42,7 +43,7 @@ pub enum ConferenceError {
     } else {
         String::new()
     },
-    grouped(*packets_per_second),
+    grouped(format_args!("{packets_per_second:.0}")),
     in_words(*takes)
 )]
 pub struct TooLarge {
@@ -135,18 +136,6 @@ pub fn cost(plan: &Plan, fidelity: Fidelity, packets_per_second: f64) -> Duratio
     Duration::from_secs_f64(packets_per_second * seconds * micros_per_packet / 1e6)
 }
 
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A duration as people say it, in one unit.
 fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -157,7 +146,10 @@ fn in_words(duration: Duration) -> String {
     } else if seconds < 172_800.0 {
         format!("{:.0} hours", seconds / 3_600.0)
     } else {
-        format!("{} days", grouped(seconds / 86_400.0))
+        format!(
+            "{} days",
+            grouped(format_args!("{:.0}", seconds / 86_400.0))
+        )
     }
 }
 

@@ -4,8 +4,9 @@
 use pinhole::packet::PacketId;
 
 use super::drops::{self, Group};
-use super::evidence::{self, Crossing, Evidence, Opening};
+use super::evidence::Evidence;
 use super::journey::{Journey, What};
+use super::lives::{self, Crossing, Opening};
 use super::message::Method;
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
@@ -216,7 +217,7 @@ fn answered(evidence: &Evidence<'_>, check: &Journey, answer: &Journey) -> Strin
 fn is_known(evidence: &Evidence<'_>, side: Side, address: pinhole::Endpoint) -> bool {
     let call = evidence.call;
     let peer = call.net.program::<Peer>(call.peers[side.index()]);
-    let address = evidence::in_ipv4(address);
+    let address = lives::in_ipv4(address);
     peer.candidates()
         .any(|candidate| candidate.address == address.into())
 }

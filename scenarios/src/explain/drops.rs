@@ -4,8 +4,9 @@ use pinhole::packet::PacketId;
 use pinhole::trace::DropReason;
 use pinhole::{Endpoint, Filtering, NodeId};
 
-use super::evidence::{Crossing, Evidence, Opening};
+use super::evidence::Evidence;
 use super::journey::{Journey, What};
+use super::lives::{Crossing, Opening};
 use super::story::Sentence;
 use super::words::{self, Terms};
 use crate::call::Side;

@@ -5,7 +5,8 @@ use pinhole::trace::DropReason;
 use pinhole::{Endpoint, NodeId, TcpEnd, Time};
 
 use super::drops;
-use super::evidence::{self, Evidence};
+use super::evidence::Evidence;
+use super::lives;
 use super::message::{Message, Method};
 use super::story::{Chapter, Sentence};
 use super::words::{self, Terms};
@@ -209,7 +210,7 @@ fn unanswered(evidence: &Evidence<'_>, side: Side) -> Option<Sentence> {
             .sent_by(side)
             .filter(|id| {
                 evidence.is_question(*id, method)
-                    && evidence::in_ipv4(evidence.recording.packet(*id).destination) == server.1
+                    && lives::in_ipv4(evidence.recording.packet(*id).destination) == server.1
             })
             .collect();
         let lost = |id: &PacketId| evidence.life(*id).dropped();

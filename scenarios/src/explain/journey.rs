@@ -5,7 +5,7 @@ use pinhole::packet::PacketId;
 use pinhole::trace::{DropReason, Fate};
 use pinhole::{Endpoint, Time};
 
-use super::evidence::{End, Evidence};
+use super::lives::{End, Lives};
 use super::message::{Class, Message, StunMessage};
 use crate::call::{Data, Side};
 
@@ -58,20 +58,20 @@ impl Journey {
     }
 
     /// When it was sent.
-    pub(super) fn began(&self, evidence: &Evidence<'_>) -> Time {
-        evidence.sent_at(self.first())
+    pub(super) fn began(&self, lives: &Lives<'_>) -> Time {
+        lives.sent_at(self.first())
     }
 
     /// How it ended at the other side, if it got there.
-    pub(super) fn arrival(&self, evidence: &Evidence<'_>) -> Option<End> {
-        let host = evidence.call.scene.hosts[self.sender.other().index()];
-        let end = evidence.life(self.last()).end?;
+    pub(super) fn arrival(&self, lives: &Lives<'_>) -> Option<End> {
+        let host = lives.call.scene.hosts[self.sender.other().index()];
+        let end = lives.life(self.last()).end?;
         (end.fate == Fate::Delivered { host }).then_some(end)
     }
 
     /// Why it ended on the way, if it was dropped.
-    pub(super) fn dropped(&self, evidence: &Evidence<'_>) -> Option<DropReason> {
-        evidence.life(self.last()).dropped()
+    pub(super) fn dropped(&self, lives: &Lives<'_>) -> Option<DropReason> {
+        lives.life(self.last()).dropped()
     }
 
     pub(super) fn is_check(&self) -> bool {
@@ -79,40 +79,40 @@ impl Journey {
     }
 
     /// Whether a relay stood on its way, the sender's or the other's.
-    pub(super) fn is_over_relay(&self, evidence: &Evidence<'_>) -> bool {
-        self.relayed || self.packets.len() > 1 || evidence.is_relay(self.to)
+    pub(super) fn is_over_relay(&self, lives: &Lives<'_>) -> bool {
+        self.relayed || self.packets.len() > 1 || lives.is_relay(self.to)
     }
 
     /// Where it seemed to come from, to the ICE agent that it reached.
-    pub(super) fn seen_from(&self, evidence: &Evidence<'_>) -> Endpoint {
+    pub(super) fn seen_from(&self, lives: &Lives<'_>) -> Endpoint {
         // What comes out of a relay's wrapping is what came to the relayed address.
         let bare = self
             .packets
             .iter()
-            .rfind(|id| wrapping(&evidence.life(**id).message).is_none());
+            .rfind(|id| wrapping(&lives.life(**id).message).is_none());
         let last = bare.copied().unwrap_or(self.last());
-        match evidence.life(last).end {
+        match lives.life(last).end {
             Some(end) => end.source,
-            None => evidence.recording.packet(last).source,
+            None => lives.recording.packet(last).source,
         }
     }
 }
 
 /// Finds every journey of a call.
-pub(super) fn follow(evidence: &Evidence<'_>) -> Vec<Journey> {
+pub(super) fn follow(lives: &Lives<'_>) -> Vec<Journey> {
     let mut journeys: Vec<Journey> = Vec::new();
-    for id in evidence.recording.ids() {
-        let message = &evidence.life(id).message;
+    for id in lives.recording.ids() {
+        let message = &lives.life(id).message;
         let Some((what, identity)) = travels(message) else {
             continue;
         };
-        let packet = evidence.recording.packet(id);
-        let Some(sender) = evidence.side(packet.origin) else {
+        let packet = lives.recording.packet(id);
+        let Some(sender) = lives.side(packet.origin) else {
             // A relay hands on what has just reached it.
             let carried_here = |journey: &&mut Journey| {
                 journey.identity == identity
                     && same_kind(journey.what, what)
-                    && evidence.life(journey.last()).end.is_some_and(|end| {
+                    && lives.life(journey.last()).end.is_some_and(|end| {
                         let host = packet.origin;
                         end.fate == Fate::Delivered { host } && end.time == packet.time
                     })

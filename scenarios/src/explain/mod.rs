@@ -12,6 +12,7 @@ mod evidence;
 mod faults;
 mod gathering;
 mod journey;
+mod lives;
 pub mod message;
 mod outcome;
 mod relay;

@@ -3,6 +3,7 @@
 //! A [`Panel`] is one pair of axes; a [drawing](Drawing) has a title, one or more panels, and the
 //! command that repeats it. It stands alone, in light and in dark.
 
+use super::text::wrap;
 use std::fmt::Write as _;
 
 use super::tour::escaped;
@@ -83,9 +84,9 @@ impl Drawing {
         let rows = self.panels.len().div_ceil(columns);
         let (wide, high) = self.size;
         let width = MARGIN * 2.0 + wide * columns as f64;
-        let mut commands = wrapped(&self.command, ((width - 2.0 * MARGIN) / 7.4) as usize);
+        let mut commands = wrap(&self.command, ((width - 2.0 * MARGIN) / 7.4) as usize);
         commands.retain(|line| !line.is_empty());
-        let titles = wrapped(&self.title, ((width - 2.0 * MARGIN) / 8.6) as usize);
+        let titles = wrap(&self.title, ((width - 2.0 * MARGIN) / 8.6) as usize);
         let top = MARGIN + titles.len() as f64 * 21.0 + 6.0;
         let foot = commands.len() as f64 * 17.0 + MARGIN;
         let height = top + rows as f64 * high + foot;
@@ -289,21 +290,6 @@ fn marks(from: f64, to: f64) -> Vec<f64> {
 fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Words in lines of at most so many letters.
-pub(super) fn wrapped(text: &str, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

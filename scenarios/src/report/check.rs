@@ -8,6 +8,7 @@ use pinhole::topology::Kind;
 use serde::Serialize;
 
 use super::style::{BOLD, DIM};
+use super::text::wrap;
 use super::{Format, print_json};
 use crate::check::{Check, Outcome, Proof, Verdict};
 
@@ -297,21 +298,4 @@ fn packets(out: &mut dyn Write, packets: &[Proof]) -> io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// Breaks a text between words into lines of at most `width` columns.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        if line.is_empty() {
-            *line = word.to_owned();
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }

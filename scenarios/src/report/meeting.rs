@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::chart::wrapped;
 use super::conference::{Document, Held};
 use super::style::{BOLD, DIM};
+use super::text::wrap;
 use crate::conference::Prices;
 use crate::scenario::{Meeting, Met};
 
@@ -86,7 +86,7 @@ fn failure(out: &mut dyn Write, meeting: &Meeting, met: &Met) -> io::Result<()> 
         }
         if !verdict.holds() {
             let why = &verdict.description;
-            for line in wrapped(&format!("The file says why it must be so: {why}"), WIDTH) {
+            for line in wrap(&format!("The file says why it must be so: {why}"), WIDTH) {
                 writeln!(out, "{line}")?;
             }
             writeln!(out)?;

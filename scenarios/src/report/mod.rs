@@ -20,6 +20,7 @@ mod span;
 mod story;
 mod style;
 mod survey;
+mod text;
 mod timeline;
 mod tour;
 

@@ -11,9 +11,9 @@ use pinhole::topology::{Device, EdgePlan};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::check::wrap;
 use super::span::span;
 use super::style::{BOLD, DIM};
+use super::text::wrap;
 use super::{Format, parameters, print_json};
 
 /// Prints presets: all of them, or those that are named.

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json::{CallRow, DropRow, Packets};
-use super::story::{story, wrapped};
+use super::story::story;
 use super::style::{BOLD, DIM};
+use super::text::wrap;
 use super::{Format, meeting, print_json};
 use crate::scenario::{Meeting, Met, Ran, Result, Scenario};
 
@@ -172,7 +173,7 @@ fn failure(out: &mut dyn Write, scenario: &Scenario, ran: &Ran) -> io::Result<()
         }
         if !judged.holds() {
             let why = format!("The file says why it must be so: {}", judged.description);
-            for line in wrapped(&why, STORY_WIDTH) {
+            for line in wrap(&why, STORY_WIDTH) {
                 writeln!(out, "{line}")?;
             }
             writeln!(out)?;

@@ -2,6 +2,7 @@
 
 use pinhole::Time;
 
+use super::text::{hang, wrap};
 use crate::explain::Story;
 
 /// Where the words begin, behind the time.
@@ -11,11 +12,10 @@ const INDENT: usize = 12;
 ///
 /// A word longer than that gets a line of its own, and sticks out.
 pub fn story(story: &Story, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    wrap(&mut lines, "", "", &story.title, width);
+    let mut lines = wrap(&story.title, width);
     for chapter in &story.chapters {
         lines.push(String::new());
-        wrap(&mut lines, "", "", chapter.title, width);
+        lines.extend(wrap(chapter.title, width));
         let timed = chapter
             .sentences
             .iter()
@@ -26,7 +26,7 @@ pub fn story(story: &Story, width: usize) -> Vec<String> {
                 Some(time) => format!("{:>10}  ", column(time)),
                 None => margin.clone(),
             };
-            wrap(&mut lines, &first, &margin, &sentence.text, width);
+            lines.extend(hang(&first, &margin, &sentence.text, width));
         }
     }
     lines
@@ -36,31 +36,6 @@ pub fn story(story: &Story, width: usize) -> Vec<String> {
 fn column(time: Time) -> String {
     let millis = format!("{:.1}", time.as_millis_f64());
     format!("{} ms", millis.strip_suffix(".0").unwrap_or(&millis))
-}
-
-/// A text in lines of at most `width` columns.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    wrap(&mut lines, "", "", text, width);
-    lines
-}
-
-fn wrap(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usize) {
-    let mut line = first.to_owned();
-    let mut is_empty = true;
-    for word in text.split(' ') {
-        let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
-        if !is_empty && length > width {
-            lines.push(std::mem::replace(&mut line, rest.to_owned()));
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line += word;
-        is_empty = false;
-    }
-    lines.push(line);
 }
 
 #[cfg(test)]

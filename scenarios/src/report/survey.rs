@@ -6,6 +6,7 @@ mod document;
 mod fit;
 
 pub use against::against;
+pub(super) use against::beside_it;
 pub use bars::bars;
 pub use fit::{FitAsked, fit};
 
@@ -14,9 +15,11 @@ use std::io::{self, Write};
 use document::SurveyDocument;
 
 use super::style::{BOLD, CLASSES, DIM, look};
+use super::text::{self, percent, range};
 use super::{Format, print_json};
 use crate::call::{PathClass, TurnTransport};
-use crate::survey::{Bitrate, Interval, PairCount, Population, Survey, gigabytes};
+use crate::grouped::grouped;
+use crate::survey::{Bitrate, PairCount, Population, Survey, gigabytes};
 
 /// Columns of a table: what every terminal has.
 const WIDTH: usize = 80;
@@ -101,45 +104,14 @@ pub fn populations(out: &mut dyn Write, format: Format, all: &[Population]) -> i
     }
 }
 
-/// A share in percent: 12.3 %.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
-/// An interval in percent: 11.6 to 13.0 %.
-pub(super) fn range(interval: &Interval) -> String {
-    let (low, high) = (interval.low * 100.0, interval.high * 100.0);
-    format!("{low:.1} to {high:.1} %")
-}
-
-/// 1234567 as 1,234,567.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Lines of at most so many characters, broken at spaces.
+/// Lines of at most so many characters, whatever white space the text has. A number stays with its
+/// percent sign.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    // A number stays with its percent sign.
-    let text = text.replace(" %", "\u{a0}%");
-    for word in text.split_ascii_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    if words.is_empty() {
+        return Vec::new();
     }
-    lines
+    text::wrap(&words.join(" ").replace(" %", "\u{a0}%"), width)
 }
 
 /// What else must be said of a survey, so that nobody takes its numbers for what they aren't.
@@ -295,15 +267,14 @@ fn cost(out: &mut dyn Write, survey: &Survey) -> io::Result<()> {
         "\n{DIM}TURN sends, in GB for 1,000 minutes of such calls{DIM:#}"
     )?;
     for bitrate in &Bitrate::ALL {
-        let kbps = bitrate.wire_kbps(false);
+        let kbps = grouped(format_args!("{:.0}", bitrate.wire_kbps(false)));
         writeln!(
             out,
-            "{:<16}{:>9.2}   {DIM}{:.2} to {:.2}, {:.0} kbit/s each way{DIM:#}",
+            "{:<16}{:>9.2}   {DIM}{:.2} to {:.2}, {kbps} kbit/s each way{DIM:#}",
             bitrate.name,
             gigabytes(relayed.share, bitrate),
             gigabytes(relayed.low, bitrate),
             gigabytes(relayed.high, bitrate),
-            kbps,
         )?;
     }
     Ok(())
@@ -406,18 +377,6 @@ fn rows(out: &mut dyn Write, survey: &Survey) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, shown) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), shown);
-        }
-    }
 
     #[test]
     fn lines_are_broken_at_spaces() {

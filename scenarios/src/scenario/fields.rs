@@ -49,17 +49,29 @@ pub(super) fn names(fields: &[FieldDoc]) -> Vec<&'static str> {
     fields.iter().map(|(name, ..)| *name).collect()
 }
 
+// What files of calls and of conferences have alike.
+
+pub(super) const DESCRIPTION: FieldDoc = (
+    "description",
+    "What the scenario is about, in a sentence",
+    Text,
+);
+
+pub(super) const SEED: FieldDoc = (
+    "seed",
+    "What everything random is drawn from [1]",
+    Number(0.0),
+);
+
+pub(super) const WHY: FieldDoc = (
+    "description",
+    "Why it must be so; shown when it isn't",
+    Text,
+);
+
 pub(super) const ROOT: &[FieldDoc] = &[
-    (
-        "description",
-        "What the scenario is about, in a sentence",
-        Text,
-    ),
-    (
-        "seed",
-        "What everything random is drawn from [1]",
-        Number(0.0),
-    ),
+    DESCRIPTION,
+    SEED,
     ("a", "The endpoint that calls", Table(ENDPOINT)),
     (
         "b",
@@ -258,11 +270,7 @@ pub(super) const CLASSES: &[&str] = &["direct", "reflexive", "relayed", "none"];
 pub(super) const TYPES: &[&str] = &["host", "srflx", "prflx", "relay"];
 
 pub(super) const EXPECT: &[FieldDoc] = &[
-    (
-        "description",
-        "Why it must be so; shown when it isn't",
-        Text,
-    ),
+    WHY,
     ("connected", "Whether data gets through both ways", Flag),
     (
         "path_class",

@@ -1,5 +1,7 @@
 //! What relayed calls cost: gigabytes that leave the TURN servers.
 
+use crate::overhead::{AUDIO_PACKET, CHANNEL_DATA, MAX_PAYLOAD, VIDEO_PACKET};
+
 /// Media of one direction of a call.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Bitrate {
@@ -11,14 +13,8 @@ pub struct Bitrate {
     pub audio_kbps: f64,
 }
 
-/// Bytes around each packet's payload: RTP 12, header extensions 16, SRTP's tag 10, UDP 8, IPv4 20.
-const OVERHEAD: f64 = 66.0;
-/// ChannelData's header (RFC 8656 §12.4), on the leg between client and server.
-const CHANNEL: f64 = 4.0;
 /// Opus sends every 20 ms.
 const AUDIO_PACKETS: f64 = 50.0;
-/// What libwebrtc fills packets with, about.
-const VIDEO_PAYLOAD: f64 = 1_100.0;
 
 impl Bitrate {
     /// Opus alone, and with libwebrtc's simulcast maxima of VP8 by resolution, as `kSimulcastFormatsVP8`
@@ -42,13 +38,11 @@ impl Bitrate {
     /// One direction on the wire in kbit/s, with all headers; on the leg to a TURN client if
     /// `channel`.
     pub fn wire_kbps(&self, channel: bool) -> f64 {
-        let overhead = if channel {
-            OVERHEAD + CHANNEL
-        } else {
-            OVERHEAD
-        };
-        let video_packets = self.video_kbps * 1_000.0 / 8.0 / VIDEO_PAYLOAD;
-        let headers = (AUDIO_PACKETS + video_packets) * overhead * 8.0 / 1_000.0;
+        let channel = if channel { CHANNEL_DATA } else { 0 };
+        let around =
+            |packets: f64, bytes: usize| packets * (bytes + channel) as f64 * 8.0 / 1_000.0;
+        let video_packets = self.video_kbps * 1_000.0 / 8.0 / MAX_PAYLOAD as f64;
+        let headers = around(AUDIO_PACKETS, AUDIO_PACKET) + around(video_packets, VIDEO_PACKET);
         self.video_kbps + self.audio_kbps + headers
     }
 }
@@ -67,12 +61,22 @@ mod tests {
 
     #[test]
     fn audio_costs_what_one_counts_by_hand() {
-        // 50 packets of 80 and 66 bytes: 58.4 kbit/s, and 60 with ChannelData.
+        // 50 packets of 80 and 72 bytes: 60.8 kbit/s, and 62.4 with ChannelData.
         let audio = Bitrate::ALL[0];
-        assert!((audio.wire_kbps(false) - 58.4).abs() < 1e-9);
-        assert!((audio.wire_kbps(true) - 60.0).abs() < 1e-9);
-        // 118.4 kbit/s for 60,000 s.
-        assert!((gigabytes(1.0, &audio) - 0.888).abs() < 1e-9);
-        assert!((gigabytes(0.1, &audio) - 0.0888).abs() < 1e-9);
+        assert!((audio.wire_kbps(false) - 60.8).abs() < 1e-9);
+        assert!((audio.wire_kbps(true) - 62.4).abs() < 1e-9);
+        // 123.2 kbit/s for 60,000 s.
+        assert!((gigabytes(1.0, &audio) - 0.924).abs() < 1e-9);
+        assert!((gigabytes(0.1, &audio) - 0.0924).abs() < 1e-9);
+    }
+
+    #[test]
+    fn video_is_cut_into_full_packets() {
+        // 1,120 kbit/s are 125 full packets a second of 72 bytes more each: 72 kbit/s; with the
+        // audio's 60.8.
+        let video = Bitrate::new("by hand", 1_120.0);
+        assert!((video.wire_kbps(false) - (1_120.0 + 72.0 + 60.8)).abs() < 1e-9);
+        // And 4 bytes for each of 175 packets.
+        assert!((video.wire_kbps(true) - video.wire_kbps(false) - 5.6).abs() < 1e-9);
     }
 }

@@ -365,3 +365,66 @@ impl DropReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Digests hold the numbers; scenario files, results and the book hold the codes. Neither may
+    /// change, so each reason stands here with both, as literals.
+    #[test]
+    fn every_reason_keeps_its_number_and_its_code() {
+        let (node, on) = (NodeId(0), DirectionId(0));
+        let (nat, firewall, host) = (node, node, node);
+        let address = Address::v4(192, 0, 2, 1);
+        let endpoint = Endpoint::new(address, 4000);
+        let (internal, external, remote) = (endpoint, endpoint, endpoint);
+        let (source, destination) = (address, address);
+        let filtering = Filtering::AddressDependent;
+        let (rule, limit, why) = (0, 0, "");
+        let (queued, mtu) = (0, 0);
+        #[rustfmt::skip]
+        let reasons = [
+            (1, "lost", DropReason::Lost { on }),
+            (2, "queue_full", DropReason::QueueFull { on, queued, limit }),
+            (3, "too_big", DropReason::TooBig { on, mtu }),
+            (4, "no_route", DropReason::NoRoute { node, destination }),
+            (5, "ttl_expired", DropReason::TtlExpired { node }),
+            (6, "lan_isolated", DropReason::LanIsolated { node }),
+            (7, "filtered_by_nat", DropReason::FilteredByNat { nat, internal, external, remote, filtering }),
+            (8, "no_mapping", DropReason::NoMapping { nat, external, remote }),
+            (9, "no_free_port", DropReason::NoFreePort { nat, internal }),
+            (10, "hairpinning_off", DropReason::HairpinningOff { nat, external }),
+            (11, "filtered_by_firewall", DropReason::FilteredByFirewall { firewall, internal, remote, filtering }),
+            (12, "denied_by_rule", DropReason::DeniedByRule { firewall, rule }),
+            (13, "udp_blocked", DropReason::UdpBlocked { firewall, rule }),
+            (14, "wrong_host", DropReason::WrongHost { host, destination }),
+            (15, "port_unreachable", DropReason::PortUnreachable { host, endpoint }),
+            (16, "rejected", DropReason::Rejected { host, why }),
+            (17, "custom", DropReason::Custom { node, why }),
+            (18, "link_down", DropReason::LinkDown { on }),
+            (19, "foreign_source", DropReason::ForeignSource { node, source }),
+            (20, "subscriber_limit", DropReason::SubscriberLimit { nat, internal, limit }),
+            (21, "table_full", DropReason::TableFull { node, internal, limit }),
+            (22, "out_of_state", DropReason::OutOfState { node, internal, remote }),
+            (23, "claimed_by_router", DropReason::ClaimedByRouter { nat, external, remote }),
+            (24, "connection_refused", DropReason::ConnectionRefused { host, endpoint }),
+            (25, "fragments_incomplete", DropReason::FragmentsIncomplete { node }),
+            (26, "fragments_full", DropReason::FragmentsFull { node, limit }),
+            (27, "malformed", DropReason::Malformed { node, why }),
+            (28, "not_translatable", DropReason::NotTranslatable { nat, destination }),
+            (29, "partitioned", DropReason::Partitioned { node, from: node }),
+        ];
+        for (number, code, reason) in &reasons {
+            assert_eq!((reason.number(), reason.code()), (*number, *code));
+        }
+        // All of them, each once: the literals above differ, and are as many.
+        let numbers: BTreeSet<u8> = reasons.iter().map(|(number, ..)| *number).collect();
+        let codes: BTreeSet<&str> = reasons.iter().map(|(_, code, _)| *code).collect();
+        assert_eq!(numbers.len(), DropReason::CODES.len());
+        assert_eq!(codes, DropReason::CODES.into_iter().collect());
+        assert_eq!(codes.len(), DropReason::CODES.len());
+    }
+}

@@ -7,8 +7,8 @@
 //! than half of the link, and what doesn't fit waits.
 
 use crate::conference::media::Layer;
-use crate::conference::overhead;
 use crate::conference::plan::{Content, Place, Plan, SourceKind, Track};
+use crate::overhead;
 
 /// The share of a link from which on connections over it are controlled.
 const BUSY: f64 = 0.5;

@@ -8,7 +8,7 @@ use pinhole::{ProgramId, Time};
 
 use super::incoming::Incoming;
 use super::packet::Media;
-use crate::conference::plan::{Content, Plan, Track};
+use crate::conference::plan::{Content, Plan, SourceId, Track};
 use crate::congestion::feedback::Recorder;
 use crate::congestion::{Controller, Pacer};
 
@@ -22,8 +22,10 @@ const RESENT_WINDOW: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     /// By track: its first stream, and how many layers are streams of their own.
-    firsts: Vec<(u32, u8)>,
+    tracks: Vec<(u32, u8)>,
     streams: u32,
+    /// By track.
+    sources: Vec<u32>,
 }
 
 impl Numbering {
@@ -34,7 +36,8 @@ impl Numbering {
                 Content::Selected => 1,
                 Content::Everything => plan.source(track.source).layers.len().max(1),
             };
-            numbering.firsts.push((numbering.streams, layers as u8));
+            numbering.tracks.push((numbering.streams, layers as u8));
+            numbering.sources.push(track.source.0 as u32);
             numbering.streams += layers as u32;
         }
         numbering
@@ -47,21 +50,26 @@ impl Numbering {
 
     /// The stream of a packet, if there is such a track.
     pub(super) fn stream(&self, track: u32, layer: u8) -> Option<usize> {
-        let (first, layers) = self.firsts.get(track as usize)?;
-        let layer = if *layers == 1 {
-            0
-        } else {
-            layer.min(layers - 1)
-        };
-        Some(*first as usize + usize::from(layer))
+        // Spares a look at memory where each track is one stream: with hundreds of them, on hundreds
+        // of connections, that is what a packet costs.
+        if self.streams as usize == self.tracks.len() {
+            return (track < self.streams).then_some(track as usize);
+        }
+        let (first, layers) = self.tracks.get(track as usize)?;
+        Some(*first as usize + usize::from(layer.min(layers - 1)))
+    }
+
+    /// What a track is of.
+    pub(super) fn source(&self, track: u32) -> SourceId {
+        SourceId(self.sources[track as usize] as usize)
     }
 
     /// The track and the layer (of those that are streams of their own) of a stream.
     pub(super) fn track(&self, stream: usize) -> (u32, u8) {
         let after = self
-            .firsts
+            .tracks
             .partition_point(|(first, _)| *first as usize <= stream);
-        let (first, _) = self.firsts[after - 1];
+        let (first, _) = self.tracks[after - 1];
         (after as u32 - 1, (stream - first as usize) as u8)
     }
 }
@@ -69,31 +77,26 @@ impl Numbering {
 /// Which streams had packets since the last report.
 #[derive(Debug, Default)]
 pub(super) struct Active {
-    epoch: u32,
-    stamps: Vec<u32>,
+    marked: Vec<bool>,
     count: usize,
 }
 
 impl Active {
     fn new(streams: usize) -> Self {
         Active {
-            epoch: 1,
-            stamps: vec![0; streams],
+            marked: vec![false; streams],
             count: 0,
         }
     }
 
     pub(super) fn mark(&mut self, stream: usize) {
-        let stamp = &mut self.stamps[stream];
-        if *stamp != self.epoch {
-            *stamp = self.epoch;
-            self.count += 1;
-        }
+        let was_marked = std::mem::replace(&mut self.marked[stream], true);
+        self.count += usize::from(!was_marked);
     }
 
     /// How many there were; from now on it counts anew.
     pub(super) fn take(&mut self) -> usize {
-        self.epoch += 1;
+        self.marked.fill(false);
         std::mem::take(&mut self.count)
     }
 }

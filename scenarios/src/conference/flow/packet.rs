@@ -12,8 +12,8 @@
 use pinhole::Time;
 use pinhole::packet::Car;
 
-use crate::conference::overhead;
 use crate::congestion::feedback::Feedback;
+use crate::overhead;
 
 /// Payload types.
 const AUDIO: u8 = 111;

@@ -7,8 +7,8 @@ use pinhole::{Stream, Time};
 
 use super::packet::{Kind, Media};
 use crate::conference::media::{AudioProfile, Encoder, Layer};
-use crate::conference::overhead;
 use crate::conference::plan::{Plan, SourceId, SourceKind};
+use crate::overhead;
 
 /// A track that is made here.
 pub(super) struct Producer {

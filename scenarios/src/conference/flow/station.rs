@@ -20,10 +20,10 @@ use crate::call::{Servers, Signal};
 use crate::conference::config::Topology;
 use crate::conference::media::Arrival;
 use crate::conference::meter::{Meter, Shown};
-use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan, SourceKind};
 use crate::congestion::{Bounds, Class, Controller, Pacer, ProbeMark, What};
 use crate::ice::{Role, Stack};
+use crate::overhead;
 use crate::transport::{Alarms, TransportConfig, TransportEvent, Transports};
 
 /// Where controllers begin: what browsers do.
@@ -321,8 +321,7 @@ impl Station {
             return;
         }
         let this = &mut self.legs[leg];
-        let tracks = &self.plan.connections[this.connection].tracks[1 - this.end];
-        let source = tracks[media.track as usize].source;
+        let source = this.into.source(media.track);
         let (work, meter, plan) = (&mut self.work, &self.meter, &self.plan);
         let mut show = |layer: u8, is_key, arrival: Arrival| match work {
             Work::Watches(viewer) => meter.screens_mut().shown(

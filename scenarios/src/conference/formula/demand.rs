@@ -5,8 +5,8 @@ use rustc_hash::FxHashMap;
 use crate::conference::media::source::VARIATION;
 use crate::conference::media::{Allocator, Layer, Offer, profile};
 use crate::conference::outcome::{Rates, Received};
-use crate::conference::overhead;
 use crate::conference::plan::{Content, Place, Plan, Source, SourceId, SourceKind, Track};
+use crate::overhead;
 
 /// What one end of a connection sends.
 #[derive(Clone, Copy, Debug, Default)]

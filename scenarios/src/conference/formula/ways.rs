@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::call::{CallConfig, CallError, Caller, PathClass, TurnTransport};
-use crate::conference::overhead;
 use crate::conference::plan::{Place, Plan};
 use crate::ice::CandidateType;
+use crate::overhead;
 
 /// How a connection gets there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -16,9 +16,9 @@ use super::party::{Hub, Role};
 use super::payload::Mark;
 use crate::conference::media::{Arrival, Encoder, RoundTrip, Speech};
 use crate::conference::meter::{Meter, Shown};
-use crate::conference::overhead::{AUDIO_PACKET, IP_UDP, MAX_PAYLOAD, VIDEO_PACKET};
 use crate::conference::plan::{Place, Plan, SourceId, SourceKind};
 use crate::ice::EPOCH;
+use crate::overhead::{AUDIO_PACKET, IP_UDP, MAX_PAYLOAD, VIDEO_PACKET};
 
 /// What an estimate begins with (libwebrtc's `kDefaultStartBitrateBps`).
 pub(super) const START_KBPS: u32 = 300;

@@ -24,9 +24,9 @@ use super::lines::{self, Planned, Sends};
 use super::party::{Hub, Role};
 use crate::conference::media::allocator::HEADROOM;
 use crate::conference::media::{Allocator, Offer};
-use crate::conference::overhead::{AUDIO_PACKET, IP_UDP, RTP_HEADER, SRTP_TAG, VIDEO_EXTENSIONS};
 use crate::conference::plan::{Place, Plan, SourceId};
 use crate::ice::EPOCH;
+use crate::overhead::{AUDIO_PACKET, IP_UDP, RTP_HEADER, SRTP_TAG, VIDEO_EXTENSIONS};
 
 /// What a packet takes: one is forwarded after the other. Each connection's stack sends one packet in
 /// a microsecond, and which of two that wait for it goes first would depend on the order of a map.

@@ -13,9 +13,10 @@ const REMEMBERED: usize = 30;
 #[derive(Clone, Debug, Default)]
 pub struct Freezes {
     last: Option<Time>,
-    intervals: Vec<Duration>,
+    /// In nanoseconds, and their sum.
+    intervals: Vec<u64>,
     next: usize,
-    sum: Duration,
+    sum: u64,
     /// How many there were.
     pub count: u32,
     /// How long they were together.
@@ -34,13 +35,14 @@ impl Freezes {
             self.count += 1;
             self.total += freeze;
         }
+        let nanos = interval.as_nanos() as u64;
         if self.intervals.len() < REMEMBERED {
-            self.intervals.push(interval);
+            self.intervals.push(nanos);
         } else {
-            self.sum -= std::mem::replace(&mut self.intervals[self.next], interval);
+            self.sum -= std::mem::replace(&mut self.intervals[self.next], nanos);
             self.next = (self.next + 1) % REMEMBERED;
         }
-        self.sum += interval;
+        self.sum += nanos;
         freeze
     }
 
@@ -49,7 +51,7 @@ impl Freezes {
         self.last = None;
         self.intervals.clear();
         self.next = 0;
-        self.sum = Duration::ZERO;
+        self.sum = 0;
     }
 
     /// The time since the last frame, if that is a freeze by now: one that has not ended.
@@ -59,9 +61,10 @@ impl Freezes {
     }
 
     fn is_freeze(&self, interval: Duration) -> bool {
-        let Some(mean) = self.sum.checked_div(self.intervals.len() as u32) else {
+        let Some(mean) = self.sum.checked_div(self.intervals.len() as u64) else {
             return false;
         };
+        let mean = Duration::from_nanos(mean);
         interval > (mean * 3).max(mean + Duration::from_millis(150))
     }
 }

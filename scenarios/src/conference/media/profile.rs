@@ -1,7 +1,7 @@
 //! What is sent: resolutions, rates, ladders of simulcast layers.
 //!
 //! Rates are what the encoder puts out, in kbit/s of RTP payload; headers come on top
-//! ([`overhead`](crate::conference::overhead)). The numbers are libwebrtc's: its VP8 simulcast table
+//! ([`overhead`](crate::overhead)). The numbers are libwebrtc's: its VP8 simulcast table
 //! (`kSimulcastFormatsVP8` in `video/config/simulcast.cc`), its caps for a single stream
 //! (`GetMaxDefaultVideoBitrateKbps`), its rate for Opus (`kOpusBitrateFb`).
 

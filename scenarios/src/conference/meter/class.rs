@@ -3,7 +3,7 @@
 use pinhole::packet::{Packet, Protocol};
 
 use super::Dialect;
-use crate::conference::overhead;
+use crate::overhead;
 
 /// What a packet is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

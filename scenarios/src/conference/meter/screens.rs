@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pinhole::Time;
-use rustc_hash::FxHashMap;
 
 use crate::conference::media::{Arrival, Freezes, Jitter, JitterBuffer};
 use crate::conference::outcome::{Gap, Percentiles, Received, Roam};
@@ -28,24 +27,58 @@ pub struct Shown {
     pub arrival: Arrival,
 }
 
-/// What a viewer got of one source.
+/// What a viewer got of one source. Small: there may be tens of thousands, and each is looked at for
+/// every packet of sound.
 #[derive(Clone, Debug, Default)]
 struct Reception {
     bytes: u64,
+    jitter: Jitter,
+    least_delay: Option<Duration>,
+    last: Option<Time>,
+    picture: Option<Box<Picture>>,
+}
+
+/// What it saw of one source.
+#[derive(Clone, Debug, Default)]
+struct Picture {
     by_layer: [u32; 4],
     key_frames: u32,
     buffer: JitterBuffer,
     freezes: Freezes,
     /// From capture to screen, in microseconds, all frames together.
     playout: u64,
-    jitter: Jitter,
-    least_delay: Option<Duration>,
-    last: Option<Time>,
+}
+
+/// What a viewer got, found by the source's number.
+#[derive(Clone, Debug, Default)]
+struct Receptions {
+    /// By source: its place among all, and one; 0 before anything of it came.
+    places: Vec<u32>,
+    all: Vec<(SourceId, Reception)>,
+}
+
+impl Receptions {
+    fn of(&mut self, source: SourceId) -> &mut Reception {
+        if self.places.len() <= source.0 {
+            self.places.resize(source.0 + 1, 0);
+        }
+        let place = &mut self.places[source.0];
+        if *place == 0 {
+            self.all.push((source, Reception::default()));
+            *place = self.all.len() as u32;
+        }
+        &mut self.all[*place as usize - 1].1
+    }
+
+    fn get_mut(&mut self, source: SourceId) -> Option<&mut Reception> {
+        let place = self.places.get(source.0).filter(|place| **place > 0)?;
+        Some(&mut self.all[*place as usize - 1].1)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 struct Screen {
-    receptions: FxHashMap<SourceId, Reception>,
+    receptions: Receptions,
     delay: Histogram,
     queueing: Histogram,
     /// Sources it has had something of: sound, pictures.
@@ -172,7 +205,7 @@ impl Screens {
         self.now = now;
         let is_video = self.kinds[source.0].is_video();
         let screen = &mut self.screens[viewer];
-        let reception = screen.receptions.entry(source).or_default();
+        let reception = screen.receptions.of(source);
         match reception.last.replace(now) {
             None => {
                 let lacked =
@@ -205,26 +238,27 @@ impl Screens {
             .least_delay
             .map_or(delay, |least| least.min(delay));
         reception.least_delay = Some(least);
+        reception.jitter.arrived(captured, now);
+        let is_measured = now >= self.from;
         if is_video {
-            let on_screen = reception.buffer.play(now, arrival);
-            reception.freezes.shown(on_screen);
-            let playout = on_screen.saturating_since(captured);
-            reception.playout += playout.as_micros() as u64;
-        }
-        if now < self.from {
-            // Intervals count from the first frame on, so that the first measured isn't a freeze.
-            if is_video {
-                reception.playout = 0;
-                (reception.freezes.count, reception.freezes.frames) = (0, 0);
-                reception.freezes.total = Duration::ZERO;
+            let picture = reception.picture.get_or_insert_default();
+            let on_screen = picture.buffer.play(now, arrival);
+            picture.freezes.shown(on_screen);
+            if is_measured {
+                let playout = on_screen.saturating_since(captured);
+                picture.playout += playout.as_micros() as u64;
+                picture.by_layer[shown.layer.min(3)] += 1;
+                picture.key_frames += u32::from(shown.is_key);
+            } else {
+                // Intervals count from the first frame on, so that the first measured isn't a freeze.
+                (picture.freezes.count, picture.freezes.frames) = (0, 0);
+                picture.freezes.total = Duration::ZERO;
             }
-            reception.jitter.arrived(captured, now);
+        }
+        if !is_measured {
             return;
         }
         reception.bytes += arrival.bytes as u64;
-        reception.by_layer[shown.layer.min(3)] += 1;
-        reception.key_frames += u32::from(shown.is_key);
-        reception.jitter.arrived(captured, now);
         if is_video != self.has_audio {
             screen.delay.add(delay.as_micros() as u64);
             screen.queueing.add((delay - least).as_micros() as u64);
@@ -242,7 +276,7 @@ impl Screens {
             if roaming.lacking.is_none() && self.all_seen.is_some_and(|seen| seen <= at) {
                 let mut lacking = Vec::new();
                 for (viewer, screen) in self.screens.iter().enumerate() {
-                    for (source, reception) in &screen.receptions {
+                    for (source, reception) in &screen.receptions.all {
                         // What a mixer makes has everybody in it.
                         let concerns = viewer == participant
                             || match self.owners[source.0] {
@@ -267,8 +301,10 @@ impl Screens {
     /// A source isn't forwarded to a viewer any more, or in another layer: until the next frame is
     /// no freeze.
     pub fn paused(&mut self, viewer: usize, source: SourceId) {
-        if let Some(reception) = self.screens[viewer].receptions.get_mut(&source) {
-            reception.freezes.pause();
+        if let Some(reception) = self.screens[viewer].receptions.get_mut(source)
+            && let Some(picture) = &mut reception.picture
+        {
+            picture.freezes.pause();
         }
         // Whoever isn't chosen any more isn't missed.
         if self.selects {
@@ -294,7 +330,7 @@ impl Screens {
         let mut gaps = self.gaps.clone();
         if self.all_seen.is_some() && !self.selects {
             for (viewer, screen) in self.screens.iter().enumerate() {
-                for (source, reception) in &screen.receptions {
+                for (source, reception) in &screen.receptions.all {
                     if let Some(from) = reception.last.filter(|last| *last + GAP < until) {
                         gaps.push(Gap {
                             viewer,
@@ -319,30 +355,26 @@ impl Screens {
     pub(super) fn received(&self, plan: &Plan, viewer: usize, seconds: f64) -> Vec<Received> {
         let mut received: Vec<Received> = self.screens[viewer]
             .receptions
+            .all
             .iter()
             .map(|(source, reception)| {
-                let frames: u32 = reception.by_layer.iter().sum();
+                let picture = reception.picture.as_deref();
+                let by_layer = picture.map_or([0; 4], |it| it.by_layer);
+                let frames: u32 = by_layer.iter().sum();
                 let layers = 0..plan.source(*source).layers.len();
-                let share = |layer: usize| {
-                    f64::from(reception.by_layer[layer.min(3)]) / f64::from(frames.max(1))
-                };
-                let is_video = self.kinds[source.0].is_video();
+                let share =
+                    |layer: usize| f64::from(by_layer[layer.min(3)]) / f64::from(frames.max(1));
                 Received {
                     source: *source,
                     kbps: reception.bytes as f64 * 8.0 / 1_000.0 / seconds,
                     layers: layers.map(share).collect(),
-                    frames_per_second: if is_video {
-                        f64::from(frames) / seconds
-                    } else {
-                        0.0
-                    },
-                    freezes: reception.freezes.count,
-                    frozen: reception.freezes.total,
-                    key_frames: reception.key_frames,
+                    frames_per_second: f64::from(frames) / seconds,
+                    freezes: picture.map_or(0, |it| it.freezes.count),
+                    frozen: picture.map_or(Duration::ZERO, |it| it.freezes.total),
+                    key_frames: picture.map_or(0, |it| it.key_frames),
                     jitter: reception.jitter.get(),
-                    playout: is_video.then(|| {
-                        Duration::from_micros(reception.playout / u64::from(frames.max(1)))
-                    }),
+                    playout: picture
+                        .map(|it| Duration::from_micros(it.playout / u64::from(frames.max(1)))),
                 }
             })
             .collect();

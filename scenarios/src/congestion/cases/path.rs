@@ -3,7 +3,7 @@
 //!
 //! The bottleneck drops at its tail and holds 300 ms at the rate it has. Behind it the path jitters
 //! by up to 30 ms, in order: three links of 10 ms each, so that what they make together has the bell
-//! shape that RFC 8868 §3.1 wants (mean 15 ms, standard deviation 5 ms), and not the box of one.
+//! shape that RFC 8868 §4.5.3 wants (mean 15 ms, standard deviation 5 ms), and not the box of one.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;

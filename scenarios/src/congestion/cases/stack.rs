@@ -18,8 +18,8 @@ use super::{Attached, Contender, FlowSpec, Told};
 use crate::call::Servers;
 use crate::conference::full::{Hub, Line, MEDIA_SHARE, Mark, Party, Posts, Role, Terms};
 use crate::conference::full::{has_room, media_time};
-use crate::conference::overhead::{MAX_PAYLOAD, VIDEO_PACKET};
 use crate::ice::EPOCH;
+use crate::overhead::{MAX_PAYLOAD, VIDEO_PACKET};
 
 /// How long offer and answer take to get to the other end.
 const SIGNALING: Duration = Duration::from_millis(50);

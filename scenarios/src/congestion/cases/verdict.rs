@@ -1,5 +1,5 @@
 //! Which criteria a case meets. RFC 8867 says in words what is expected: that a controller finds the
-//! capacity, doesn't oscillate, keeps delay and loss low, shares fairly. RFC 8868 §4.3 gives a number
+//! capacity, doesn't oscillate, keeps delay and loss low, shares fairly. RFC 8868 §3 gives a number
 //! for fairness: each flow gets between a third and three times its share. The others' are ours, and
 //! stand here.
 //!
@@ -21,7 +21,7 @@ pub const MOST_QUEUEING_MS: f64 = 100.0;
 pub const MOST_LOSS: f64 = 0.02;
 /// How much a flow's rate may scatter around its mean: the standard deviation of seconds.
 pub const MOST_SCATTER: f64 = 0.25;
-/// How far a flow's share may lie from the fair one (RFC 8868 §4.3).
+/// How far a flow's share may lie from the fair one (RFC 8868 §3: the ratio between flows).
 pub const FAIR: std::ops::RangeInclusive<f64> = 1.0 / 3.0..=3.0;
 /// How long a flow may take after a pause to get half of its fair share.
 pub const COMES_BACK: Duration = Duration::from_secs(15);

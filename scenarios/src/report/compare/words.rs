@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::Compared;
 use crate::conference;
 use crate::conference::compare::{Crossover, FARTHEST, Row};
-use crate::report::chart::wrapped;
 use crate::report::conference::rate;
 use crate::report::style::{BOLD, DIM};
+use crate::report::text::wrap;
 
 /// Queueing from which on a queue counts as full, in milliseconds: what turns a talk into a radio
 /// play.
@@ -131,7 +131,7 @@ pub(super) fn crossovers(compared: &Compared<'_>) -> Vec<String> {
             format!("N = {}", mesh.participants)
         });
         lines.push(format!("{BOLD}{:<12}{at}{BOLD:#}", it.access.name));
-        for line in wrapped(&crossover(it), WIDTH) {
+        for line in wrap(&crossover(it), WIDTH) {
             lines.push(format!("  {line}"));
         }
     }

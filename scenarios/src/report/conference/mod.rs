@@ -12,13 +12,14 @@ use std::io::{self, Write};
 use pinhole::Time;
 
 use super::style::{BOLD, DIM};
-use super::survey::{grouped, percent};
+use super::text::percent;
 use super::{Format, print_json};
 use crate::conference::formula::Overload;
 use crate::conference::{
     Bill, ConferenceOutcome, Fidelity, ParticipantOutcome, Plan, Prices, SourceKind, Topology,
     quality,
 };
+use crate::grouped::grouped;
 
 /// A conference that was held, and what is told with it.
 #[derive(Clone, Copy, Debug)]
@@ -362,8 +363,11 @@ fn bill(out: &mut dyn Write, prices: &Prices, bill: &Bill) -> io::Result<()> {
     writeln!(
         out,
         "\n{BOLD}A month of {} hours{BOLD:#} {DIM}at {} a GB, {} a server's hour{DIM:#}",
-        prices.hours, prices.per_gb, prices.per_server_hour
+        grouped(prices.hours),
+        grouped(prices.per_gb),
+        grouped(prices.per_server_hour)
     )?;
+    let money = |amount: f64| grouped(format_args!("{amount:.2}"));
     let gigabytes = |gb: f64| {
         if gb < 10.0 {
             format!("{gb:.1} GB")
@@ -377,17 +381,17 @@ fn bill(out: &mut dyn Write, prices: &Prices, bill: &Bill) -> io::Result<()> {
         ("TURN sends", bill.turn_gb, bill.turn),
     ] {
         if gb > 0.0 {
-            parts.push(format!("{who} {}: {price:.2}", gigabytes(gb)));
+            parts.push(format!("{who} {}: {}", gigabytes(gb), money(price)));
         }
     }
     if bill.machines > 0.0 {
-        parts.push(format!("machines: {:.2}", bill.machines));
+        parts.push(format!("machines: {}", money(bill.machines)));
     }
     writeln!(
         out,
-        "{} · {BOLD}together {:.2}{BOLD:#}",
+        "{} · {BOLD}together {}{BOLD:#}",
         parts.join(" · "),
-        bill.total()
+        money(bill.total())
     )
 }
 

@@ -74,15 +74,17 @@ fn panel(plan: &Plan, outcome: &ConferenceOutcome, number: usize) -> Panel {
         points: line.points.iter().map(|(x, y)| (*x, y / 1_000.0)).collect(),
         ..line
     };
+    let past = Some(plan.config.warmup.as_secs_f64()).filter(|past| *past > 0.0);
+    let shaded = past.map_or("", |_| " (shaded: before measuring)");
     Panel {
         head: person.name.clone(),
         below_head,
-        x_name: "seconds since the start (shaded: before measuring)".to_owned(),
+        x_name: format!("seconds since the start{shaded}"),
         y_name: "Mbit/s".to_owned(),
         x: (0.0, plan.config.until().as_millis_f64() / 1_000.0),
         lines: lines.into_iter().map(scaled).collect(),
         limits,
-        past: Some(plan.config.warmup.as_secs_f64()).filter(|past| *past > 0.0),
+        past,
         at_least: 0.05,
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::style::{BOLD, DIM};
 use super::{Format, print_json};
 use crate::congestion::cases::{CaseOutcome, Criterion, FlowSeries, Sample};
+use crate::grouped::grouped;
 
 /// Prints what came of cases.
 ///
@@ -60,11 +61,11 @@ fn table(out: &mut dyn Write, seed: u64, outcomes: &[CaseOutcome]) -> io::Result
         for flow in &outcome.flows {
             let all = (flow.received + flow.lost).max(1);
             let lost = flow.lost as f64 / all as f64 * 100.0;
-            let rate = mean_while_sending(flow);
+            let rate = grouped(format_args!("{:.0}", mean_while_sending(flow)));
             writeln!(
                 out,
-                "  {:<8}{rate:>6.0} kbit/s while sending, {lost:.1} % lost",
-                flow.name
+                "  {:<8}{:>6} kbit/s while sending, {lost:.1} % lost",
+                flow.name, rate
             )?;
         }
         for criterion in &verdict.criteria {
@@ -169,6 +170,8 @@ struct FindingDocument<'a> {
 #[derive(Serialize)]
 struct FlowDocument<'a> {
     name: &'a str,
+    /// What arrived of it while it was sending.
+    mean_kbps: f64,
     packets_received: u64,
     packets_lost: u64,
     samples: Vec<SampleDocument>,
@@ -234,6 +237,7 @@ impl<'a> CaseDocument<'a> {
                 .iter()
                 .map(|flow| FlowDocument {
                     name: &flow.name,
+                    mean_kbps: mean_while_sending(flow),
                     packets_received: flow.received,
                     packets_lost: flow.lost,
                     samples: flow.samples.iter().map(SampleDocument::from).collect(),

@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::document::Share;
-use super::{WIDTH, grouped, notes, percent, range, wrap};
+use super::{WIDTH, notes, wrap};
+use crate::grouped::grouped;
 use crate::report::style::{BOLD, DIM};
+use crate::report::text::{percent, range};
 use crate::report::{Format, print_json};
 use crate::survey::against::{Beside, Comparison, Verdict};
 
@@ -153,24 +155,31 @@ fn table(out: &mut dyn Write, all: &[Beside]) -> io::Result<()> {
     Ok(())
 }
 
-fn row(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()> {
-    let (figure, surveyed) = (comparison.figure, comparison.surveyed);
+/// What was surveyed, with its interval, and how it lies to what was published.
+pub(in crate::report) fn beside_it(comparison: &Comparison) -> (String, &'static str) {
+    let surveyed = comparison.surveyed;
+    let share = percent(surveyed.share);
     // A number of the population itself has no interval.
-    let interval = if surveyed.low == surveyed.high {
-        String::new()
+    let shown = if surveyed.low == surveyed.high {
+        share
     } else {
-        format!(" ({})", range(&surveyed))
+        format!("{share} ({})", range(&surveyed))
     };
     let verdict = match comparison.verdict {
         Verdict::In => "in",
         Verdict::Above => "ABOVE",
         Verdict::Below => "BELOW",
     };
+    (shown, verdict)
+}
+
+fn row(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()> {
+    let figure = comparison.figure;
+    let (surveyed, verdict) = beside_it(comparison);
     writeln!(
         out,
-        "  {:<34}{:<26} {BOLD}{verdict}{BOLD:#}",
+        "  {:<34}{surveyed:<26} {BOLD}{verdict}{BOLD:#}",
         figure.measure.words(),
-        format!("{}{interval}", percent(surveyed.share)),
     )?;
     let published = format!(
         "published: {} ({}) — {}",

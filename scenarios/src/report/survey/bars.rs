@@ -5,9 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::{grouped, percent, range};
 use crate::call::{PathClass, TurnTransport};
+use crate::grouped::grouped;
 use crate::report::style::{CLASSES, look};
+use crate::report::text::{percent, range};
 use crate::report::tour::escaped;
 use crate::survey::{Interval, Survey};
 

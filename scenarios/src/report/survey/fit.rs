@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::document::Shares;
-use super::{WIDTH, grouped, percent, range, wrap};
+use super::{WIDTH, wrap};
+use crate::grouped::grouped;
 use crate::report::style::{BOLD, CLASSES, DIM, look};
+use crate::report::text::{percent, range};
 use crate::report::{Format, print_json};
 use crate::survey::fit::{self, Answer, Bounds, Contradiction, Fit, Parameters};
 use crate::survey::{Survey, Tally};

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use super::Tour;
 use super::html::escaped;
 use crate::call::PathClass;
+use crate::grouped::grouped;
 use crate::matrix::Matrix;
 use crate::report::style::{CLASSES, look};
-use crate::report::survey::{grouped, percent};
+use crate::report::text::percent;
 use crate::survey::Survey;
 
 const WIDTH: f64 = 1000.0;

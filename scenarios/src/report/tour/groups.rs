@@ -12,10 +12,11 @@ use super::page::command;
 use super::seed_option;
 use crate::conference::compare::{Break, CompareConfig, Comparison, FARTHEST, usual_topologies};
 use crate::conference::{ConferenceConfig, Fidelity, Prices, Topology};
+use crate::grouped::grouped;
 use crate::report::compare::{Compared, crossover, plots, summary};
 use crate::report::conference::rate;
 use crate::report::style::{BOLD, DIM};
-use crate::report::{chart, survey::grouped};
+use crate::report::text::wrap;
 
 /// The sizes that are compared: around where meshes on usual links break, and well beyond.
 const SIZES: [usize; 6] = [2, 4, 6, 7, 8, 10];
@@ -188,7 +189,7 @@ impl Groups {
         writeln!(out, "{BOLD}A mesh against an SFU{BOLD:#}")?;
         writeln!(out, "{DIM}{conferences} conferences on {ACCESS}{DIM:#}")?;
         if let Some(summary) = summary(&self.compared(&again)) {
-            for line in chart::wrapped(&summary, WIDTH) {
+            for line in wrap(&summary, WIDTH) {
                 writeln!(out, "{line}")?;
             }
         }

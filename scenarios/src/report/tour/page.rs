@@ -9,10 +9,12 @@ use super::curves::{Curve, curves};
 use super::html::{escaped, length};
 use super::{Told, Tour, ending};
 use crate::call::{PathClass, TurnTransport};
+use crate::grouped::grouped;
 use crate::histogram::Histogram;
 use crate::matrix::Cell;
 use crate::report::style::{CLASSES, look};
-use crate::report::survey::{grouped, notes, percent, range};
+use crate::report::survey::notes;
+use crate::report::text::{percent, range};
 use crate::survey::against::{Comparison, Verdict};
 use crate::survey::{Interval, Survey, Tally};
 

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::{Told, Tour, ending};
 use crate::call::PathClass;
+use crate::grouped::grouped;
 use crate::report::style::{BOLD, CLASSES, DIM, look};
-use crate::report::survey::{grouped, percent, range};
+use crate::report::survey::beside_it;
 use crate::report::{Format, matrix, print_json};
 use crate::survey::Interval;
 use crate::survey::against::{Beside, Verdict};
@@ -98,20 +99,10 @@ fn record(out: &mut dyn Write, tour: &Tour) -> io::Result<()> {
             if place == 0 {
                 writeln!(out, "{DIM}{}{DIM:#}", beside.survey.config.population.name)?;
             }
-            let surveyed = comparison.surveyed;
-            let interval = if surveyed.low == surveyed.high {
-                percent(surveyed.share)
-            } else {
-                format!("{} ({})", percent(surveyed.share), range(&surveyed))
-            };
-            let verdict = match comparison.verdict {
-                Verdict::In => "in",
-                Verdict::Above => "ABOVE",
-                Verdict::Below => "BELOW",
-            };
+            let (surveyed, verdict) = beside_it(comparison);
             writeln!(
                 out,
-                "  {:<34}{interval:<26} {BOLD}{verdict:<6}{BOLD:#}{DIM}{}{DIM:#}",
+                "  {:<34}{surveyed:<26} {BOLD}{verdict:<6}{BOLD:#}{DIM}{}{DIM:#}",
                 comparison.figure.measure.words(),
                 comparison.figure.shown
             )?;

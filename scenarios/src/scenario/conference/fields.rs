@@ -1,19 +1,11 @@
 //! Which fields scenario files of conferences have.
 
-use super::super::fields::FieldDoc;
 use super::super::fields::Shape::*;
+use super::super::fields::{DESCRIPTION, FieldDoc, SEED, WHY};
 
 pub(in crate::scenario) const ROOT: &[FieldDoc] = &[
-    (
-        "description",
-        "What the scenario is about, in a sentence",
-        Text,
-    ),
-    (
-        "seed",
-        "What everything random is drawn from [1]",
-        Number(0.0),
-    ),
+    DESCRIPTION,
+    SEED,
     ("conference", "The conference", Table(CONFERENCE)),
     ("expect", "What must come of it", Tables(EXPECT)),
 ];
@@ -158,11 +150,7 @@ pub(super) const WITH: &[FieldDoc] = &[
 ];
 
 pub(super) const EXPECT: &[FieldDoc] = &[
-    (
-        "description",
-        "Why it must be so; shown when it isn't",
-        Text,
-    ),
+    WHY,
     (
         "who",
         "Of whom the bounds on participants are said: a name or a list [everybody]",

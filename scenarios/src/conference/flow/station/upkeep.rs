@@ -4,7 +4,7 @@ use pinhole::{Io, Time};
 
 use super::{LOOK, Station, Work};
 use crate::conference::flow::packet;
-use crate::conference::overhead;
+use crate::overhead;
 
 impl Station {
     /// A leg's time has come: feedback, requests, congestion control.

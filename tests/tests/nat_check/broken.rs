@@ -1,78 +1,29 @@
-//! `nat check` against devices whose faults are known: one that has none passes everything, and one
-//! with a single fault fails what that fault breaks and nothing else.
+//! Devices with one fault each, and the requirements that they don't meet.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinhole::middlebox::{Middlebox, PacketFilter, Surroundings, Verdict as Judged, Way};
+use pinhole::middlebox::{Middlebox, PacketFilter, Way};
 use pinhole::nat::{
-    Capacity, ChangeOfMind, Conflict, FilterMemory, Fragments, Hairpinning, IcmpErrors, NatConfig,
-    Pooling, PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, TooBig,
-    UnsolicitedSyn, WhenFull,
+    Capacity, ChangeOfMind, Conflict, Fragments, Hairpinning, IcmpErrors, NatConfig, Pooling,
+    PortAllocation, PortBlocks, PortConflict, PortOverloading, Refresh, TooBig, UnsolicitedSyn,
+    WhenFull,
 };
-use pinhole::packet::{Packet, Payload, Protocol, TcpFlags, Transport};
-use pinhole::topology::preset;
-use pinhole::topology::{Device, EdgePlan, Kind};
-use pinhole::trace::DropReason;
-use pinhole::{Endpoint, Filtering, Mapping, Prefix, Time};
-use pinhole_scenarios::check::{Check, REQUIREMENTS, Subject, Verdict, check};
+use pinhole::packet::{Packet, Protocol, TcpFlags, Transport};
+use pinhole::topology::{Device, EdgePlan};
+use pinhole::{Filtering, Mapping};
+use pinhole_scenarios::check::Subject;
 
-type Requirement = (u16, &'static str);
-
-fn reference(name: &str) -> EdgePlan {
-    let preset = preset::find(name).expect("the reference is a preset");
-    preset.edges().remove(0)
-}
-
-fn config(edge: &mut EdgePlan) -> &mut NatConfig {
-    let nat = edge.devices.iter_mut().find_map(|device| match device {
-        Device::Nat(config) => Some(config),
-        _ => None,
-    });
-    nat.expect("the reference is a NAT")
-}
-
-fn examine(edge: EdgePlan) -> Check {
-    check(&Subject::from_edges(vec![edge]), 1).expect("the device makes sense")
-}
-
-/// What isn't met, and what was seen of it.
-fn faults(check: &Check) -> BTreeMap<Requirement, String> {
-    let outcomes = check.outcomes.iter();
-    let unmet = outcomes.filter(|it| matches!(it.verdict, Verdict::Fail | Verdict::FallsShort));
-    unmet
-        .map(|it| ((it.requirement.rfc, it.requirement.req), it.seen.clone()))
-        .collect()
-}
-
-#[test]
-fn the_references_pass_everything() {
-    let mut asked = BTreeSet::new();
-    for name in ["rfc-compliant", "rfc-compliant-carrier"] {
-        let check = examine(reference(name));
-        assert!(check.passes(), "{name}: {:?}", faults(&check));
-        assert_eq!(faults(&check), BTreeMap::new(), "{name}");
-        for outcome in check.outcomes {
-            if outcome.verdict == Verdict::Pass {
-                let requirement = outcome.requirement;
-                assert!(!outcome.packets.is_empty(), "{requirement:?} has no proof");
-                asked.insert((requirement.rfc, requirement.req));
-            }
-        }
-    }
-    // Nothing passes because it is never asked.
-    for requirement in &REQUIREMENTS {
-        let name = (requirement.rfc, requirement.req);
-        assert!(asked.contains(&name), "{requirement:?} is asked of neither");
-    }
-}
+use super::devices::{
+    Blind, Mayfly, Meddler, Refresher, Seeing, Undertaker, flags, is_error, is_own,
+};
+use super::{Requirement, config, reference};
 
 /// A device with a fault, and the requirements that it doesn't meet.
-struct Broken {
-    what: &'static str,
-    subject: Subject,
-    unmet: Vec<Requirement>,
+pub(super) struct Broken {
+    pub(super) what: &'static str,
+    pub(super) subject: Subject,
+    pub(super) unmet: Vec<Requirement>,
 }
 
 fn broken(
@@ -136,25 +87,9 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn is_error(packet: &Packet) -> bool {
-    matches!(packet.transport, Transport::IcmpError(_))
-}
-
-fn flags(packet: &Packet) -> TcpFlags {
-    match &packet.transport {
-        Transport::Tcp(segment) => segment.flags,
-        _ => TcpFlags::default(),
-    }
-}
-
-fn is_own(endpoint: Endpoint) -> bool {
-    let own: Prefix = "203.0.113.0/24".parse().expect("a prefix");
-    own.contains(endpoint.address)
-}
-
 /// Faults in what the NAT is told. Where a fault breaks more than one requirement, the reason stands
 /// beside it.
-fn faults_of_configuration() -> Vec<Broken> {
+pub(super) fn faults_of_configuration() -> Vec<Broken> {
     let preserving = |on_conflict| PortAllocation::Preserving { on_conflict };
     vec![
         // UDP and TCP are mapped alike.
@@ -320,7 +255,7 @@ fn faults_of_configuration() -> Vec<Broken> {
 }
 
 /// Faults that no configuration has: another device stands before the NAT, or behind it.
-fn faults_of_other_kinds() -> Vec<Broken> {
+pub(super) fn faults_of_other_kinds() -> Vec<Broken> {
     let mut insists = broken(
         "insists on its block",
         "rfc-compliant",
@@ -416,241 +351,4 @@ fn faults_of_other_kinds() -> Vec<Broken> {
             })
         }),
     ]
-}
-
-#[test]
-fn a_fault_fails_what_it_breaks_and_nothing_else() {
-    let mut covered: BTreeSet<Requirement> = BTreeSet::new();
-    let mut wrong = Vec::new();
-    let all = faults_of_configuration().into_iter();
-    for Broken {
-        what,
-        subject,
-        unmet,
-    } in all.chain(faults_of_other_kinds())
-    {
-        let found = faults(&check(&subject, 1).expect("the device makes sense"));
-        for (requirement, seen) in &found {
-            if !unmet.contains(requirement) {
-                wrong.push(format!("{what}: {requirement:?} unmet too: {seen}"));
-            }
-        }
-        for requirement in &unmet {
-            if !found.contains_key(requirement) {
-                wrong.push(format!("{what}: {requirement:?} met all the same"));
-            }
-        }
-        covered.extend(unmet);
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for requirement in &REQUIREMENTS {
-        let name = (requirement.rfc, requirement.req);
-        assert!(covered.contains(&name), "no device breaks {requirement:?}");
-    }
-}
-
-#[test]
-fn one_seed_is_one_examination() {
-    let once = |seed| {
-        let subject = Subject::from_edges(vec![reference("rfc-compliant")]);
-        check(&subject, seed)
-            .expect("the device makes sense")
-            .digest
-    };
-    assert_eq!(once(3), once(3));
-    assert_ne!(once(3), once(4));
-}
-
-/// Whatever stands on the way, a check comes to an end: also where there is room for six hosts only,
-/// and where no host has an IPv4 address.
-#[test]
-fn every_kind_can_be_examined() {
-    for (text, asked) in [
-        ("open", false),
-        ("udp-blocked", false),
-        ("firewall:adf", false),
-        ("nat64:eim/eif", false),
-        ("464xlat:eim/eif", true),
-        ("clat>nat64:eim/eif>carrier-grade", true),
-        ("home-router>464xlat:eim/eif", true),
-        ("nat:apdm/apdf>udp-blocked", true),
-    ] {
-        let kind: Kind = text.parse().expect("a kind");
-        let subject = Subject::of(&kind, Hairpinning::Off, FilterMemory::default());
-        let found = check(&subject, 1).expect("the device makes sense");
-        let idle = found.count(Verdict::NotApplicable) == REQUIREMENTS.len();
-        assert_eq!(idle, !asked, "{text}");
-    }
-}
-
-#[test]
-fn verdicts_do_not_depend_on_the_seed() {
-    for seed in 2..=6 {
-        let subject = Subject::from_edges(vec![reference("rfc-compliant")]);
-        let found = check(&subject, seed).expect("the device makes sense");
-        assert_eq!(faults(&found), BTreeMap::new(), "seed {seed}");
-    }
-}
-
-/// Shuts the way in five minutes after an endpoint's first packet, however many follow.
-#[derive(Default)]
-struct Mayfly {
-    born: BTreeMap<Endpoint, (Time, Time)>,
-}
-
-/// Longer than any experiment waits that writes only once.
-const LIFE: Duration = Duration::from_secs(302);
-
-impl Middlebox for Mayfly {
-    fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Judged {
-        if packet.transport == Transport::Udp {
-            let now = around.now;
-            let (first, last) = self.born.entry(packet.source).or_insert((now, now));
-            if now.saturating_since(*last) > LIFE {
-                *first = now;
-            }
-            *last = now;
-        }
-        Judged::PASS
-    }
-
-    fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Judged {
-        let born = self.born.get(&packet.destination);
-        match born {
-            Some((first, _))
-                if packet.transport == Transport::Udp
-                    && around.now.saturating_since(*first) > LIFE =>
-            {
-                Judged::Drop(DropReason::Custom {
-                    node: around.node,
-                    why: "its day is over",
-                })
-            }
-            _ => Judged::PASS,
-        }
-    }
-}
-
-/// Looks for addresses in what TCP carries.
-struct Meddler;
-
-impl Middlebox for Meddler {
-    fn outbound(&mut self, packet: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        if let (Transport::Tcp(_), Payload::Bytes(bytes)) = (&packet.transport, &mut packet.payload)
-        {
-            for place in 0..bytes.len().saturating_sub(8) {
-                if bytes[place..].starts_with(b"192.168.") {
-                    bytes[place..place + 8].copy_from_slice(b"203.0.113"[..8].as_ref());
-                }
-            }
-        }
-        Judged::PASS
-    }
-
-    fn inbound(&mut self, _: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        Judged::PASS
-    }
-}
-
-/// Lets nothing more pass between two endpoints of which one has sent a reset.
-#[derive(Default)]
-struct Undertaker {
-    dead: BTreeSet<(Endpoint, Endpoint)>,
-}
-
-impl Undertaker {
-    fn judge(
-        &mut self,
-        pair: (Endpoint, Endpoint),
-        packet: &Packet,
-        around: &Surroundings<'_>,
-    ) -> Judged {
-        if self.dead.contains(&pair) {
-            return Judged::Drop(DropReason::Custom {
-                node: around.node,
-                why: "reset",
-            });
-        }
-        if flags(packet).contains(TcpFlags::RST) {
-            self.dead.insert(pair);
-        }
-        Judged::PASS
-    }
-}
-
-impl Middlebox for Undertaker {
-    fn outbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Judged {
-        self.judge((packet.source, packet.destination), packet, around)
-    }
-
-    fn inbound(&mut self, packet: &mut Packet, around: &mut Surroundings<'_>) -> Judged {
-        self.judge((packet.destination, packet.source), packet, around)
-    }
-}
-
-/// What a SYN looks like that is passed off as UDP.
-const DISGUISE: &[u8] = b"a SYN in disguise";
-
-/// On the outside of a NAT: passes a SYN off as UDP where UDP has gone out.
-#[derive(Default)]
-struct Blind {
-    gone: BTreeSet<(Endpoint, Endpoint)>,
-}
-
-impl Middlebox for Blind {
-    fn outbound(&mut self, packet: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        if packet.transport == Transport::Udp {
-            self.gone.insert((packet.source, packet.destination));
-        }
-        Judged::PASS
-    }
-
-    fn inbound(&mut self, packet: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        let pair = (packet.destination, packet.source);
-        if flags(packet) == TcpFlags::SYN && self.gone.contains(&pair) {
-            packet.transport = Transport::Udp;
-            packet.payload = Payload::Bytes(DISGUISE.to_vec());
-        }
-        Judged::PASS
-    }
-}
-
-/// On its inside: takes the disguise off.
-#[derive(Default)]
-struct Seeing;
-
-impl Middlebox for Seeing {
-    fn outbound(&mut self, _: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        Judged::PASS
-    }
-
-    fn inbound(&mut self, packet: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        if packet.payload.bytes() == DISGUISE {
-            packet.transport = Transport::Tcp(pinhole::packet::TcpSegment {
-                flags: TcpFlags::SYN,
-                ..pinhole::packet::TcpSegment::default()
-            });
-            packet.payload = Payload::default();
-        }
-        Judged::PASS
-    }
-}
-
-/// Makes of every error from inside a datagram of the socket that the error is about.
-struct Refresher;
-
-impl Middlebox for Refresher {
-    fn outbound(&mut self, packet: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        if let Transport::IcmpError(error) = &packet.transport
-            && !is_own(packet.destination)
-        {
-            (packet.source, packet.destination) = (error.quoted_destination, error.quoted_source);
-            packet.transport = Transport::Udp;
-        }
-        Judged::PASS
-    }
-
-    fn inbound(&mut self, _: &mut Packet, _: &mut Surroundings<'_>) -> Judged {
-        Judged::PASS
-    }
 }

@@ -1,7 +1,7 @@
 //! What comes on top of media: headers, tags, feedback, keeping connections alive.
 //!
-//! Constants that are the same for every participant; both simulators and the formulas use these,
-//! and the production stack is held against them by tests.
+//! Constants that are the same for everybody who sends: conferences, simulated and computed, and what
+//! a survey's relayed calls cost use these. The production stack is held against them by tests.
 
 use std::time::Duration;
 
