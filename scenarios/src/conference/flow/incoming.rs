@@ -26,8 +26,8 @@ struct Missing {
     sequence: u64,
     next: Time,
     tries: u8,
-    /// When it was asked for first.
-    asked: Time,
+    /// When it was asked for first, and last.
+    asked: [Time; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +103,7 @@ impl Incoming {
         let repairs = missing.tries > 0;
         // Else it was only late: by itself, or because whoever forwards it had to ask for it.
         if repairs && media.kind == Kind::Rtx {
-            self.round_trip
-                .took(now, now.saturating_since(missing.asked));
+            self.learn_round_trip(now, &missing);
         }
         Some(New {
             repairs,
@@ -112,12 +111,25 @@ impl Incoming {
         })
     }
 
+    /// Where it was asked for several times, which request is this the answer to? The last, if it
+    /// comes no sooner than answers do; else that can't be told. As long as nothing is known, the first.
+    fn learn_round_trip(&mut self, now: Time, missing: &Missing) {
+        let [first, last] = missing.asked.map(|asked| now.saturating_since(asked));
+        match self.round_trip.get(now) {
+            None => self.round_trip.took(now, first),
+            Some(known) if missing.tries == 1 || last >= known.mul_f64(0.95) => {
+                self.round_trip.took(now, last);
+            }
+            Some(_) => {}
+        }
+    }
+
     fn miss(&mut self, now: Time, sequences: Range<u64>) {
         self.missing.extend(sequences.map(|sequence| Missing {
             sequence,
             next: now + TOLERANCE,
             tries: 0,
-            asked: Time::ZERO,
+            asked: [Time::ZERO; 2],
         }));
     }
 
@@ -238,8 +250,9 @@ impl Incoming {
                 return false;
             }
             if it.tries == 0 {
-                it.asked = now;
+                it.asked[0] = now;
             }
+            it.asked[1] = now;
             it.tries += 1;
             it.next = now + patience;
             again.push(it.sequence as u16);
@@ -340,6 +353,7 @@ mod tests {
         assert!(frame.repaired);
         assert_eq!(frame.whole, first + ms(160));
         assert_eq!(frame.round_trip, Some(ms(160)));
+        // This one can be an answer to neither: too late for the first, too soon for the second.
         came(4, first + ms(180));
         feed(&mut incoming, first + ms(200), &[7]);
         now = incoming.poll_timeout().unwrap();

@@ -207,7 +207,7 @@ pub struct RoundTrip {
 const OF_LATE: Duration = Duration::from_secs(20);
 
 impl RoundTrip {
-    /// A packet comes so long after it was first asked for.
+    /// A packet comes so long after it was asked for.
     pub fn took(&mut self, now: Time, took: Duration) {
         let place = self.seen % self.last.len();
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
