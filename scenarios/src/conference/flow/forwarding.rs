@@ -422,8 +422,13 @@ impl Forwarding {
                 }
             }
             // Of before the switch: of no use to this one.
-            if (media.sequence.wrapping_sub(forward.begin) as i16) < 0 {
+            let ahead = media.sequence.wrapping_sub(forward.begin) as i16;
+            if ahead < 0 {
                 continue;
+            }
+            // Numbers begin anew after 65,535: the switch is long past, and must not seem to lie ahead.
+            if ahead > i16::MAX / 2 {
+                forward.begin = forward.begin.wrapping_add(i16::MAX as u16 / 4);
             }
             let out = Media {
                 track: forward.track,

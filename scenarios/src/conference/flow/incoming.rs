@@ -7,14 +7,11 @@ use std::time::Duration;
 use pinhole::Time;
 
 use super::packet::{Kind, Media};
-use crate::conference::media::{Arrival, RoundTrip};
+use crate::conference::media::{ASSUMED_ROUND_TRIP, Arrival, RoundTrip};
 use crate::congestion::feedback::unwrap;
 
 /// How long a gap may stand before its packets are asked for: a little disorder is no loss.
 const TOLERANCE: Duration = Duration::from_millis(10);
-/// How long after asking it is asked again, before any answer told how long a round trip takes:
-/// what libwebrtc and str0m assume.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// How often it is asked.
 const TRIES: u8 = 10;
 /// The shortest time between two requests for a key frame.
@@ -29,8 +26,8 @@ struct Missing {
     sequence: u64,
     next: Time,
     tries: u8,
-    /// When it was asked for first.
-    asked: Time,
+    /// When it was asked for first, and last.
+    asked: [Time; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +103,7 @@ impl Incoming {
         let repairs = missing.tries > 0;
         // Else it was only late: by itself, or because whoever forwards it had to ask for it.
         if repairs && media.kind == Kind::Rtx {
-            self.round_trip.took(now.saturating_since(missing.asked));
+            self.learn_round_trip(now, &missing);
         }
         Some(New {
             repairs,
@@ -114,12 +111,25 @@ impl Incoming {
         })
     }
 
+    /// Where it was asked for several times, which request is this the answer to? The last, if it
+    /// comes no sooner than answers do; else that can't be told. As long as nothing is known, the first.
+    fn learn_round_trip(&mut self, now: Time, missing: &Missing) {
+        let [first, last] = missing.asked.map(|asked| now.saturating_since(asked));
+        match self.round_trip.get(now) {
+            None => self.round_trip.took(now, first),
+            Some(known) if missing.tries == 1 || last >= known.mul_f64(0.95) => {
+                self.round_trip.took(now, last);
+            }
+            Some(_) => {}
+        }
+    }
+
     fn miss(&mut self, now: Time, sequences: Range<u64>) {
         self.missing.extend(sequences.map(|sequence| Missing {
             sequence,
             next: now + TOLERANCE,
             tries: 0,
-            asked: Time::ZERO,
+            asked: [Time::ZERO; 2],
         }));
     }
 
@@ -191,7 +201,7 @@ impl Incoming {
                     whole: frame.whole,
                     bytes: frame.bytes,
                     repaired: frame.repaired,
-                    round_trip: self.round_trip.get(),
+                    round_trip: self.round_trip.get(frame.whole),
                 },
             });
         }
@@ -225,9 +235,10 @@ impl Incoming {
     /// Puts the numbers of packets to be asked for into `again`, ascending. Returns whether to ask
     /// for a key frame.
     pub(super) fn ask(&mut self, now: Time, again: &mut Vec<u16>) -> bool {
-        let patience = match self.round_trip.get() {
+        // A little longer than an answer takes.
+        let patience = match self.round_trip.get(now) {
             Some(round_trip) => round_trip + TOLERANCE,
-            None => PATIENCE,
+            None => ASSUMED_ROUND_TRIP,
         };
         let mut lost = false;
         self.missing.retain_mut(|it| {
@@ -239,8 +250,9 @@ impl Incoming {
                 return false;
             }
             if it.tries == 0 {
-                it.asked = now;
+                it.asked[0] = now;
             }
+            it.asked[1] = now;
             it.tries += 1;
             it.next = now + patience;
             again.push(it.sequence as u16);
@@ -323,7 +335,7 @@ mod tests {
         }
         // The first answer is for the first request.
         let first = Time::from_millis(1_010);
-        assert_eq!(now, first + PATIENCE);
+        assert_eq!(now, first + ASSUMED_ROUND_TRIP);
         let mut came = |sequence: u16, at| {
             let media = Media {
                 sequence,
@@ -341,6 +353,7 @@ mod tests {
         assert!(frame.repaired);
         assert_eq!(frame.whole, first + ms(160));
         assert_eq!(frame.round_trip, Some(ms(160)));
+        // This one can be an answer to neither: too late for the first, too soon for the second.
         came(4, first + ms(180));
         feed(&mut incoming, first + ms(200), &[7]);
         now = incoming.poll_timeout().unwrap();

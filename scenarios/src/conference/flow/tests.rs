@@ -120,11 +120,12 @@ fn what_is_sent_again_comes_in_time_to_be_shown() {
     let mut config = config("mesh", 3, Some("starlink"));
     config.measured = Duration::from_secs(20);
     let outcome = outcome(config);
+    // Of six pictures of 260 packets a second 2 % are lost, which is 620 in 20 s; and of 4 % of those
+    // the request or the answer is lost as well, which makes 25 freezes, and up to 40 by chance.
+    let freezes: u32 = outcome.participants.iter().map(|it| it.freezes()).sum();
+    assert!(freezes <= 40, "{freezes}");
     for it in &outcome.participants {
-        // A hundredth lost up and again down: a fifth of all frames wait for a packet, and a frame in
-        // a thousand for an answer that was lost too.
         assert!(it.loss > 0.015, "{}", it.loss);
-        assert!(it.freezes() <= 12, "{}", it.freezes());
         for picture in it.received.iter().filter(|it| !it.layers.is_empty()) {
             assert!(picture.frames_per_second > 29.5, "{picture:?}");
             let playout = picture.playout.unwrap().as_secs_f64() * 1_000.0;
@@ -227,6 +228,21 @@ fn only_the_last_speakers_are_forwarded() {
     }
     let server = &outcome.servers[0];
     assert!(server.out.media < 6.0 * 2.0 * 2_900.0);
+}
+
+#[test]
+fn pictures_go_on_when_sequence_numbers_begin_anew() {
+    let mut config = config("sfu", 2, None);
+    // 32,768 packets of 1,200 bytes at 2.5 Mbit/s are two minutes.
+    config.warmup = Duration::from_secs(110);
+    config.measured = Duration::from_secs(30);
+    let outcome = outcome(config);
+    for it in &outcome.participants {
+        let pictures = it.received.iter().filter(|it| !it.layers.is_empty());
+        let frames: Vec<f64> = pictures.map(|it| it.frames_per_second).collect();
+        assert!(frames.len() == 1 && frames[0] > 29.5, "{frames:?}");
+    }
+    assert_eq!(outcome.gaps, []);
 }
 
 #[test]

@@ -449,12 +449,12 @@ impl Attendee {
                 watched.repaired = repaired;
                 arrival.repaired = true;
                 if !waited.is_zero() {
-                    watched.round_trip.took(waited);
+                    watched.round_trip.took(now, waited);
                 }
             } else if watched.repaired == Some(now) {
                 arrival.whole = began;
             }
-            arrival.round_trip = watched.round_trip.get();
+            arrival.round_trip = watched.round_trip.get(now);
         }
         leg.came[usize::from(is_video)] = Some(mark.captured);
         if let Place::Participant(viewer) = self.briefing.place {

@@ -37,6 +37,8 @@ const REPAIRS_LAST: Duration = Duration::from_secs(60);
 /// The share of the round trip that is waited for then, and the most, in milliseconds.
 const ROUND_TRIPS: f64 = 0.9;
 const MOST_ROUND_TRIP: f64 = 200.0;
+/// What a round trip is taken for as long as nobody knows, as libwebrtc and str0m have it.
+pub const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// How much the delay changes in a second.
 const CHANGE: f64 = 100.0;
 
@@ -51,7 +53,7 @@ pub struct Arrival {
     pub bytes: usize,
     /// Whether packets of it were missing and came later.
     pub repaired: bool,
-    /// What packets that were asked for took to come, if any did.
+    /// What packets that were asked for took to come, if any did of late.
     pub round_trip: Option<Duration>,
 }
 
@@ -174,9 +176,11 @@ impl JitterBuffer {
         let of_size = self.per_byte * (self.largest - self.mean_bytes).max(0.0);
         let of_noise = (DEVIATIONS * self.variance.sqrt() - UNSEEN).max(1.0);
         let repairs = self.repairs >= REPAIRS && now <= self.repaired + REPAIRS_LAST;
-        let of_repairs = match round_trip {
-            Some(it) if repairs => (ROUND_TRIPS * it.as_secs_f64() * 1_000.0).min(MOST_ROUND_TRIP),
-            _ => 0.0,
+        let of_repairs = if repairs {
+            let round_trip = round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
+            (ROUND_TRIPS * round_trip.as_secs_f64() * 1_000.0).min(MOST_ROUND_TRIP)
+        } else {
+            0.0
         };
         TIMERS + of_size + of_noise + of_repairs
     }
@@ -189,26 +193,34 @@ fn millis(to: Time, from: Time) -> f64 {
 
 /// How long packets that were asked for took to come: the shortest of the last few times.
 ///
-/// The shortest, because a request or its answer may be lost and be made again.
+/// The shortest, because a request or its answer may be lost and be made again. Of the last few,
+/// and of late, because queues come and go. (Stacks in the field learn it from reports, RFC 3611
+/// §4.4, and have it without any loss.)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
-    micros: [u32; 8],
+    /// When it ended and how long it was, in microseconds.
+    last: [(Time, u32); 8],
     seen: usize,
 }
 
+/// How long a round trip counts.
+const OF_LATE: Duration = Duration::from_secs(20);
+
 impl RoundTrip {
-    /// A packet came so long after it was first asked for.
-    pub fn took(&mut self, took: Duration) {
-        let place = self.seen % self.micros.len();
-        self.micros[place] = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    /// A packet comes so long after it was asked for.
+    pub fn took(&mut self, now: Time, took: Duration) {
+        let place = self.seen % self.last.len();
+        let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        self.last[place] = (now, micros);
         self.seen += 1;
     }
 
-    /// The time it takes, if anything was ever asked for and came.
-    pub fn get(&self) -> Option<Duration> {
-        let known = &self.micros[..self.seen.min(self.micros.len())];
-        let least = known.iter().min()?;
-        Some(Duration::from_micros(u64::from(*least)))
+    /// The time it takes, if anything was asked for and came of late.
+    pub fn get(&self, now: Time) -> Option<Duration> {
+        let known = self.last[..self.seen.min(self.last.len())].iter();
+        let of_late = known.filter(|(at, _)| *at + OF_LATE >= now);
+        let least = of_late.map(|(_, micros)| *micros).min()?;
+        Some(Duration::from_micros(u64::from(least)))
     }
 }
 
@@ -227,7 +239,7 @@ mod tests {
         let mut ready = Time::ZERO;
         for number in 0..seconds * 30 {
             let captured = Time::from_millis(number * 1_000 / 30);
-            let repaired = number % 100 == 99;
+            let repaired = late > 0 && number % 100 == 99;
             let took = 40 + if repaired { late } else { 0 };
             let whole = captured + Duration::from_millis(took);
             ready = ready.max(whole);
@@ -258,8 +270,10 @@ mod tests {
         let (count, delay) = freezes(60, 185, Some(160));
         assert_eq!(count, 3);
         assert!((140..170).contains(&delay.as_millis()), "{delay:?}");
-        // Nobody waits who doesn't know how long.
-        assert_eq!(freezes(60, 185, None).0, 18);
+        // Who doesn't know how long takes 100 ms, and is late by less than a freeze.
+        let (count, delay) = freezes(60, 185, None);
+        assert_eq!(count, 3);
+        assert!((90..115).contains(&delay.as_millis()), "{delay:?}");
         // Nor longer than 200 ms.
         let (count, delay) = freezes(60, 430, Some(400));
         assert_eq!(count, 18);
@@ -315,15 +329,20 @@ mod tests {
     #[test]
     fn the_shortest_round_trip_counts_and_old_ones_are_forgotten() {
         let mut round_trip = RoundTrip::default();
-        assert_eq!(round_trip.get(), None);
+        let now = Time::from_secs(5);
+        assert_eq!(round_trip.get(now), None);
         let ms = Duration::from_millis;
-        round_trip.took(ms(250));
-        round_trip.took(ms(150));
-        assert_eq!(round_trip.get(), Some(ms(150)));
+        round_trip.took(now, ms(250));
+        round_trip.took(now, ms(150));
+        assert_eq!(round_trip.get(now), Some(ms(150)));
         for _ in 0..8 {
-            round_trip.took(ms(300));
+            round_trip.took(now, ms(300));
         }
-        assert_eq!(round_trip.get(), Some(ms(300)));
+        assert_eq!(round_trip.get(now), Some(ms(300)));
+        let later = now + Duration::from_secs(21);
+        assert_eq!(round_trip.get(later), None);
+        round_trip.took(later, ms(400));
+        assert_eq!(round_trip.get(later), Some(ms(400)));
     }
 
     proptest! {

@@ -11,7 +11,7 @@ pub mod source;
 pub mod speech;
 
 pub use allocator::{Allocator, Offer, Switch};
-pub use jitter_buffer::{Arrival, JitterBuffer, RoundTrip};
+pub use jitter_buffer::{ASSUMED_ROUND_TRIP, Arrival, JitterBuffer, RoundTrip};
 pub use playout::{Freezes, Jitter};
 pub use profile::{AudioProfile, Layer, UnknownProfile, VideoProfile};
 pub use source::{Encoder, Frame, VideoSource};
