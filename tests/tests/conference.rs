@@ -404,7 +404,7 @@ fn what_makes_no_sense_is_refused_with_field_and_reason() {
         ),
         (
             "--topology sfu --participants 900",
-            &["participants: 900", "hours", "--last-n 25"],
+            &["participants: 900", "85 minutes", "--last-n 25"],
         ),
     ] {
         refused(&words(line), parts);
@@ -428,6 +428,24 @@ fn what_makes_no_sense_is_refused_with_field_and_reason() {
     let mut arguments = words(line);
     arguments.push(roams);
     refused(&arguments, &["bob", "no time", "--fidelity flow"]);
+}
+
+#[test]
+fn a_run_of_production_stacks_says_whether_it_repeats() {
+    let full = |access: &str| {
+        json(&words(&format!(
+            "--topology sfu --participants 3 --fidelity full --access {access} --seconds 4 --warmup 4"
+        )))
+    };
+    let (clean, lossy) = (full("none"), full("starlink"));
+    assert_eq!(clean["repeats"], true);
+    assert_eq!(clean["digest"], full("none")["digest"]);
+    assert!(number(&lossy["per_participant"][0]["loss"]) > 0.0);
+    assert_eq!(lossy["repeats"], false);
+    let flow = "--topology sfu --participants 3 --access starlink --seconds 4 --warmup 4";
+    let [one, other] = [(); 2].map(|()| json(&words(flow)));
+    assert_eq!(one["repeats"], true);
+    assert_eq!(one["digest"], other["digest"]);
 }
 
 #[cfg(unix)]

@@ -43,6 +43,8 @@ pub(in crate::report) struct Document<'h> {
     findings: &'h [String],
     warnings: &'h [String],
     digest: String,
+    /// Whether every run of this seed has that digest.
+    repeats: bool,
 }
 
 #[derive(Serialize)]
@@ -267,6 +269,7 @@ impl<'h> Document<'h> {
             findings: &outcome.findings,
             warnings: held.warnings,
             digest: outcome.digest.to_string(),
+            repeats: outcome.repeats(),
         }
     }
 }

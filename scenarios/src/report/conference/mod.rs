@@ -110,7 +110,12 @@ fn table(out: &mut dyn Write, held: &Held<'_>) -> io::Result<()> {
             plan.config.measured.as_secs(),
         )?;
     }
-    writeln!(out, "\n{DIM}digest {}{DIM:#}", outcome.digest)
+    let other_runs = if outcome.repeats() {
+        ""
+    } else {
+        "; other runs may differ: str0m sends again in an order that no seed decides"
+    };
+    writeln!(out, "\n{DIM}digest {}{other_runs}{DIM:#}", outcome.digest)
 }
 
 fn head(out: &mut dyn Write, plan: &Plan, outcome: &ConferenceOutcome) -> io::Result<()> {
