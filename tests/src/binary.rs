@@ -74,3 +74,16 @@ pub fn is_refused(output: &Output, what: &str, parts: &[&str]) {
         assert!(message.contains(part), "{what}: no {part:?} in {message}");
     }
 }
+
+/// What a command has to say that is interrupted, as by Ctrl-C, three seconds after it began.
+#[cfg(unix)]
+pub fn interrupted(command: &mut Command) -> Output {
+    let child = command.stdout(std::process::Stdio::piped()).spawn();
+    let child = child.expect("the binary can be run");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("there is a kill").success());
+    child.wait_with_output().expect("it ends")
+}

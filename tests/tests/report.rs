@@ -327,21 +327,11 @@ fn what_can_not_be_written_is_refused_at_once_and_named() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_report_has_what_was_done() {
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
     let directory = directory("interrupted");
     let mut command = binary::command();
     command.args(["report", "--format", "json", "--calls", "1000000", "--out"]);
-    command.arg(&directory).stdout(Stdio::piped());
-    let child = command.spawn().expect("the binary can be run");
     // Time for the matrix, and for some of a million calls; a slow machine makes fewer.
-    std::thread::sleep(Duration::from_secs(3));
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.expect("there is a kill").success());
-    let output = child.wait_with_output().expect("it ends");
+    let output = binary::interrupted(command.arg(&directory));
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     let summary: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     assert_eq!(summary["complete"], false);

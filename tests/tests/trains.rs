@@ -338,10 +338,16 @@ fn a_recording_has_every_car_at_its_time() {
     let mut net = topology.build(1).unwrap();
     net.record();
     let to = Endpoint::new(addresses[1], PORT).into();
-    net.attach_fn(other, |_, input, io| {
-        if let Input::Start = input {
-            io.bind(PORT).unwrap();
+    let came = Rc::new(RefCell::new(Vec::new()));
+    let note = Rc::clone(&came);
+    net.attach_fn(other, move |now, input, io| match input {
+        Input::Start => drop(io.bind(PORT).unwrap()),
+        // It knows nothing of trains, and is given whole datagrams, when all are there.
+        Input::Datagram(it) => {
+            assert_eq!(now, Time::from_millis(15));
+            note.borrow_mut().push((it.id, it.payload.to_vec()));
         }
+        _ => {}
     });
     net.attach_fn(one, move |now, input, io| match input {
         Input::Start => {
@@ -368,6 +374,9 @@ fn a_recording_has_every_car_at_its_time() {
     assert_eq!(sent, [(at(3), 88, 60), (at(5), 48, 20)]);
     let ids: Vec<_> = recording.ids().collect();
     assert_eq!(recording.payload(ids[0]), [1; Car::HEAD]);
+    let mut whole = vec![1; Car::HEAD];
+    whole.resize(60, 0);
+    assert_eq!(*came.borrow(), [(ids[0], whole), (ids[1], vec![2; 20])]);
     let ended: Vec<_> = recording
         .records()
         .iter()

@@ -1,17 +1,17 @@
 //! `pinhole compare`.
 
 use std::fs;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pinhole::link::AccessProfile;
 
 use super::meeting::{MeetingOptions, PriceOptions};
 use super::options::Jobs;
 use super::output::{stdout, write_file};
+use super::progress::{Bar, style};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
 use crate::conference::compare::{CompareConfig, compare, usual_topologies};
@@ -77,14 +77,15 @@ pub(super) fn run(args: &CompareArgs, everywhere: Everywhere) -> Result<Done, Fa
         eprintln!("warning: {warning}");
     }
     let interrupted = interruption()?;
-    let bar = bar();
+    let conferences = style("{bar:40} {human_pos} of {human_len} conferences, {eta} left");
+    let bar = Bar::new(0, 0, conferences);
     let comparison = compare(
         &config,
         &interrupted,
-        |all| bar.set_length(all as u64),
-        || bar.inc(1),
+        |all| bar.lengthen(all as u64),
+        || bar.step(1),
     )?;
-    bar.finish_and_clear();
+    bar.finish();
     let command = command(args, everywhere.seed);
     let compared = report::Compared {
         config: &config,
@@ -167,18 +168,6 @@ fn command(args: &CompareArgs, seed: u64) -> String {
 }
 
 /// A bar on standard error, if that is a terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    if std::io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
-    }
-    let style = "{bar:40} {human_pos} of {human_len} conferences, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,17 +1,16 @@
 //! `pinhole conference`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pinhole::Time;
 
 use super::meeting::{MeetingOptions, PriceOptions, access, roams};
 use super::output::{stdout, write_file};
+use super::progress::{Bar, style};
 use super::survey::interruption;
 use super::{Done, Everywhere, Failure};
 use crate::conference::{
@@ -82,9 +81,13 @@ pub(super) fn run(args: &ConferenceArgs, everywhere: Everywhere) -> Result<Done,
         eprintln!("warning: {warning}");
     }
     let interrupted = interruption()?;
-    let bar = Bar::new(plan.config.until());
+    let until = plan.config.until().as_nanos() / 1_000_000;
+    let bar = Bar::new(until, 0, style("{bar:40} {msg}, {eta} left"));
     let outcome = run_watched(&plan, args.fidelity, &mut |now| {
-        bar.at(now);
+        let millis = now.as_nanos() / 1_000_000;
+        bar.at(millis, || {
+            format!("{:.1} of {} s", millis as f64 / 1_000.0, until / 1_000)
+        });
         if interrupted.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
@@ -120,49 +123,6 @@ pub(super) fn run(args: &ConferenceArgs, everywhere: Everywhere) -> Result<Done,
     } else {
         Done::Well
     })
-}
-
-/// A bar on standard error, if that is a terminal and the run takes long enough to wonder.
-struct Bar {
-    bar: ProgressBar,
-    begun: Instant,
-}
-
-/// Runs shorter than this need no bar.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-impl Bar {
-    fn new(until: Time) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            Some(until.as_nanos() / 1_000_000),
-            ProgressDrawTarget::hidden(),
-        );
-        let style = "{bar:40} {msg}, {eta} left";
-        bar.set_style(ProgressStyle::with_template(style).expect("a template of ours is one"));
-        let begun = Instant::now();
-        Bar { bar, begun }
-    }
-
-    fn at(&self, now: Time) {
-        let millis = now.as_nanos() / 1_000_000;
-        if self.bar.is_hidden()
-            && self.begun.elapsed() >= PATIENCE
-            && std::io::stderr().is_terminal()
-        {
-            self.bar
-                .set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
-        }
-        self.bar.set_position(millis);
-        if !self.bar.is_hidden() {
-            let all = self.bar.length().unwrap_or(0) / 1_000;
-            let shown = format!("{:.1} of {all} s", millis as f64 / 1_000.0);
-            self.bar.set_message(shown);
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
 }
 
 fn config(args: &ConferenceArgs, seed: u64) -> Result<ConferenceConfig, Failure> {

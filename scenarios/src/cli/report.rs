@@ -1,18 +1,18 @@
 //! `pinhole report`.
 
 use std::fs::{self, OpenOptions};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::ProgressBar;
 use pinhole::topology::Kind;
 
 use super::options::Jobs;
 use super::output::{stdout, write_file};
+use super::progress::{self, Bar};
 use super::survey::interruption;
-use super::{Done, Everywhere, Failure, progress};
+use super::{Done, Everywhere, Failure};
 use crate::call::CallConfig;
 use crate::conference::compare::compare;
 use crate::matrix::{self, MatrixConfig, pair_count};
@@ -35,9 +35,9 @@ pub(super) struct ReportArgs {
 pub(super) fn run(args: &ReportArgs, everywhere: Everywhere) -> Result<Done, Failure> {
     let [path, card] = prepare(&args.out)?;
     let interrupted = interruption()?;
-    let progress = progress(args.calls);
-    let tour = make(args, everywhere.seed, &interrupted, &progress)?;
-    progress.finish_and_clear();
+    let bar = bar(args.calls);
+    let tour = make(args, everywhere.seed, &interrupted, &bar)?;
+    bar.finish();
     write_file(&path, |file| file.write_all(tour.page().as_bytes()))?;
     write_file(&card, |file| file.write_all(tour.card().as_bytes()))?;
     let mut out = stdout();
@@ -75,7 +75,7 @@ fn make(
     args: &ReportArgs,
     seed: u64,
     interrupted: &AtomicBool,
-    progress: &ProgressBar,
+    bar: &Bar,
 ) -> Result<Tour, Failure> {
     let jobs = args.jobs.get();
     let mut tour = Tour {
@@ -89,7 +89,7 @@ fn make(
     };
     for place in 0..TOLD_CALLS {
         tour.told.push(tell(place, seed)?);
-        progress.inc(1);
+        bar.step(1);
     }
     let kinds = Kind::all();
     let call = CallConfig {
@@ -97,21 +97,21 @@ fn make(
         ..CallConfig::new(kinds[0].clone(), kinds[0].clone())
     };
     let config = MatrixConfig { kinds, call, jobs };
-    let matrix = matrix::run(&config, interrupted, || progress.inc(1))?;
+    let matrix = matrix::run(&config, interrupted, || bar.step(1))?;
     tour.matrix = Some((config.call, matrix));
     for population in presets::names().into_iter().filter_map(presets::named) {
         if interrupted.load(Ordering::Relaxed) {
             return Ok(tour);
         }
-        let survey = survey_of(population, (args.calls, seed, jobs), interrupted, progress)?;
+        let survey = survey_of(population, (args.calls, seed, jobs), interrupted, bar)?;
         if survey.tally.calls() > 0 {
             tour.populations.push(against::beside(survey));
         }
     }
     if !interrupted.load(Ordering::Relaxed) {
         let config = Groups::config(seed, jobs);
-        let begins = |all| progress.inc_length(all as u64);
-        let comparison = compare(&config, interrupted, begins, || progress.inc(1))?;
+        let begins = |all| bar.lengthen(all as u64);
+        let comparison = compare(&config, interrupted, begins, || bar.step(1))?;
         tour.groups = Some(Groups { config, comparison });
     }
     let groups = tour.groups.as_ref();
@@ -128,7 +128,7 @@ fn survey_of(
     population: Population,
     (calls, seed, jobs): (u64, u64, usize),
     interrupted: &AtomicBool,
-    progress: &ProgressBar,
+    bar: &Bar,
 ) -> Result<survey::Survey, Failure> {
     let config = SurveyConfig {
         population,
@@ -138,21 +138,15 @@ fn survey_of(
     };
     let nothing = Collected::nothing(&config);
     survey::run(&config, nothing, jobs, interrupted, |chunk| {
-        progress.inc(chunk.calls.len() as u64);
+        bar.step(chunk.calls.len() as u64);
         Ok::<(), Failure>(())
     })
 }
 
-/// A bar on standard error, if that is a terminal.
-fn progress(calls: u64) -> ProgressBar {
+/// A bar of everything that is run.
+fn bar(calls: u64) -> Bar {
     let kinds = Kind::all().len();
     let surveyed = calls * presets::names().len() as u64;
     let all = (TOLD_CALLS + pair_count(kinds)) as u64 + surveyed;
-    let bar = if std::io::stderr().is_terminal() {
-        ProgressBar::new(all)
-    } else {
-        ProgressBar::hidden()
-    };
-    bar.set_style(progress::calls());
-    bar
+    Bar::new(all, 0, progress::calls())
 }

@@ -1,19 +1,19 @@
 //! `pinhole survey`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::ProgressBar;
 use pinhole::Time;
 use pinhole::nat::FilterMemory;
 
 use super::options::{Jobs, filter_memory, milliseconds};
 use super::output::{stdout, write_file};
-use super::{Done, Everywhere, Failure, progress};
+use super::progress::{self, Bar};
+use super::{Done, Everywhere, Failure};
 use crate::call::{Trickle, TurnOffer};
 use crate::file::FileError;
 use crate::report;
@@ -230,13 +230,13 @@ fn make(args: &MakeArgs, everywhere: Everywhere) -> Result<Done, Failure> {
         None => (None, Collected::nothing(&config)),
     };
     let interrupted = interruption()?;
-    let progress = Progress::new(config.shard_calls(), made.calls());
+    let bar = Bar::new(config.shard_calls(), made.calls(), progress::calls());
     let survey = survey::run(&config, made, args.jobs.get(), &interrupted, |chunk| {
-        progress.step(chunk.calls.len());
+        bar.step(chunk.calls.len() as u64);
         let kept = journal.as_mut().map(|journal| journal.append(chunk));
         kept.transpose().map(drop).map_err(Failure::from)
     })?;
-    progress.finish();
+    bar.finish();
     if let Some(path) = &args.shares {
         let drawing = report::bars(&survey);
         write_file(path, |file| file.write_all(drawing.as_bytes()))?;
@@ -282,13 +282,13 @@ fn survey_of(
         seed,
         shard: Shard::WHOLE,
     };
-    let progress = Progress::new(calls, 0);
+    let bar = Bar::new(calls, 0, progress::calls());
     let nothing = Collected::nothing(&config);
     let survey = survey::run(&config, nothing, jobs, interrupted, |chunk| {
-        progress.step(chunk.calls.len());
+        bar.step(chunk.calls.len() as u64);
         Ok::<(), Failure>(())
     })?;
-    progress.finish();
+    bar.finish();
     Ok(survey)
 }
 
@@ -364,49 +364,4 @@ pub(super) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
         }
     })?;
     Ok(interrupted)
-}
-
-/// A bar on standard error, if that is a terminal and the run takes long enough to wonder. It is
-/// told of chunks, not of calls, and draws a few times a second.
-struct Progress {
-    bar: ProgressBar,
-    begun: Instant,
-}
-
-/// Runs shorter than this need no bar.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-impl Progress {
-    fn new(calls: u64, made: u64) -> Self {
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(calls)
-        } else {
-            ProgressBar::hidden()
-        };
-        bar.set_style(progress::calls());
-        // Hidden until it is due, and its rate is of this run's calls only.
-        let target = bar.clone();
-        target.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-        target.set_position(made);
-        target.reset_eta();
-        Progress {
-            bar,
-            begun: Instant::now(),
-        }
-    }
-
-    fn step(&self, calls: usize) {
-        if self.bar.is_hidden()
-            && self.begun.elapsed() >= PATIENCE
-            && std::io::stderr().is_terminal()
-        {
-            let target = indicatif::ProgressDrawTarget::stderr_with_hz(5);
-            self.bar.set_draw_target(target);
-        }
-        self.bar.inc(calls as u64);
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
 }

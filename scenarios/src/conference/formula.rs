@@ -116,6 +116,7 @@ fn outcome(plan: &Plan, demand: &Demand, ways: &Ways) -> ConferenceOutcome {
         findings: Vec::new(),
         packets: Counts::default(),
         digest: Digest::default(),
+        repeats: true,
     }
 }
 

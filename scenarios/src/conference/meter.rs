@@ -127,6 +127,8 @@ struct Inner {
     flows: Vec<Flow>,
     by_ends: FxHashMap<(NodeId, Endpoint, Endpoint), u32>,
     under_way: FxHashMap<u64, Journey>,
+    /// Whether any media ever got lost, measured or not.
+    lost_media: bool,
     dialect: Dialect,
     from: Time,
     until: Time,
@@ -171,6 +173,7 @@ impl Meter {
             flows: Vec::new(),
             by_ends: FxHashMap::default(),
             under_way: FxHashMap::default(),
+            lost_media: false,
             dialect,
             from: warmup,
             until: plan.config.until(),
@@ -262,6 +265,7 @@ impl Meter {
             findings,
             packets: trace.counts(),
             digest: trace.digest(),
+            repeats: fidelity != Fidelity::Full || !inner.lost_media,
         }
     }
 }
@@ -351,6 +355,7 @@ impl Inner {
             _ => None,
         };
         let tally = self.weigh(packet);
+        self.lost_media |= to.is_none() && tally.media_packets > 0;
         if let Some(Role::Place(place)) = to {
             let is_measured = self.is_measured(now);
             let ledger = &mut self.ledgers[place];

@@ -279,19 +279,13 @@ pub struct ConferenceOutcome {
     pub packets: Counts,
     /// The run's digest; zeros in a formula.
     pub digest: Digest,
+    /// Whether every run of the same seed has that digest. Always, but where production stacks had
+    /// losses to repair, for example because somebody changed networks: str0m repairs the streams of
+    /// a connection in the order of a map whose keys the standard library draws anew in each process.
+    pub repeats: bool,
 }
 
 impl ConferenceOutcome {
-    /// Whether another run of the same seed has the same digest. Always, but where production stacks
-    /// had losses to repair, for example because somebody changed networks: str0m repairs the streams
-    /// of a connection in the order of a map whose keys the standard library draws anew in each
-    /// process.
-    pub fn repeats(&self) -> bool {
-        let has_lost = |it: &ParticipantOutcome| it.loss > 0.0 || it.up_loss > 0.0;
-        let repairs = self.participants.iter().any(has_lost) || !self.roams.is_empty();
-        self.fidelity != Fidelity::Full || !repairs
-    }
-
     /// What leaves all servers, in kbit/s.
     pub fn server_out_kbps(&self) -> f64 {
         self.servers.iter().map(|it| it.out.total()).sum()

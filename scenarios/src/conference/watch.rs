@@ -28,21 +28,22 @@ pub(super) fn pass(
     config: &ConferenceConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Option<Duration>, BudgetExceeded> {
-    let mut stops = false;
-    let (mut now, until) = (Time::ZERO, config.until());
+    let begin = Time::ZERO + config.warmup;
+    let (mut now, mut until) = (Time::ZERO, config.until());
     while now < until {
         now = (now + STEP).min(until);
         net.run_until(now)?;
-        stops |= watch(now).is_break();
-        let measured = now.saturating_since(Time::ZERO + config.warmup);
-        if stops && measured.is_zero() {
+        if watch(now).is_continue() {
+            continue;
+        }
+        if now <= begin {
             return Ok(None);
         }
-        if stops && measured.as_nanos().is_multiple_of(SECOND) {
-            return Ok(Some(measured));
-        }
+        // The second that has begun is measured to its end.
+        let seconds = (now - begin).as_nanos().div_ceil(SECOND);
+        until = until.min(begin + Duration::from_secs(seconds as u64));
     }
-    Ok(Some(config.measured))
+    Ok(Some(until - begin))
 }
 
 #[cfg(test)]

@@ -51,15 +51,18 @@ pub trait Program: Any {
     }
 
     /// A [train](Io::send_train) came in on one of its sockets; `now` is the time of its last car. A
-    /// program that knows nothing of trains is given each car as a datagram, of which there is no
-    /// more than the head. What it rejects of a train is rejected with all of it.
+    /// program that knows nothing of trains is given each car as the datagram that it is. What it
+    /// rejects of a train is rejected with all of it.
     fn handle_train(&mut self, now: Time, train: ArrivedTrain<'_>, io: &mut Io<'_>) {
+        let mut payload = Vec::new();
         for car in train.cars {
+            payload.clear();
+            car.payload(&mut payload);
             let datagram = Datagram {
-                id: train.id,
+                id: PacketId(train.id.0 + u64::from(car.number)),
                 local: train.local,
                 remote: train.remote,
-                payload: car.head(),
+                payload: &payload,
                 length: usize::from(car.length),
                 tag: 0,
             };

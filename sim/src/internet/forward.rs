@@ -5,7 +5,7 @@ use super::icmp::Came;
 use super::{Internet, Node, Router, What};
 use crate::address::Endpoint;
 use crate::engine::{BudgetExceeded, Entity, Rank};
-use crate::host::{Datagram, Input, ProgramId};
+use crate::host::{Datagram, Input, Io, Program, ProgramId};
 use crate::id::{DirectionId, NodeId};
 use crate::link::Admission;
 use crate::packet::{IcmpErrorKind, PacketId, Payload, Protocol, Slot, Transport};
@@ -219,7 +219,7 @@ impl Internet {
         });
     }
 
-    /// Gives a packet that has reached a host to a program there.
+    /// Gives a packet that has reached a host to a program there, as that input.
     #[inline]
     pub(super) fn hand_over(
         &mut self,
@@ -228,11 +228,24 @@ impl Internet {
         program: ProgramId,
         input: impl for<'a> FnOnce(&'a Payload) -> Input<'a>,
     ) {
+        let now = self.now;
+        self.hand_over_by(host, slot, program, |program, payload, io| {
+            program.handle_input(now, input(payload), io);
+        });
+    }
+
+    /// The same, in whatever way.
+    #[inline]
+    pub(super) fn hand_over_by(
+        &mut self,
+        host: NodeId,
+        slot: Slot,
+        program: ProgramId,
+        give: impl FnOnce(&mut dyn Program, &Payload, &mut Io<'_>),
+    ) {
         // Out of the packet while the program looks at it, for the program may send.
         let payload = std::mem::take(&mut self.arena.get_mut(slot).payload);
-        let (now, input) = (self.now, input(&payload));
-        let (rejected, ()) =
-            self.with_program(program, |program, io| program.handle_input(now, input, io));
+        let (rejected, ()) = self.with_program(program, |program, io| give(program, &payload, io));
         let fate = match rejected {
             None => Fate::Delivered { host },
             Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),

@@ -152,31 +152,21 @@ impl Internet {
 
     /// Gives a train that has reached a host to a program there.
     pub(super) fn hand_over_train(&mut self, host: NodeId, slot: Slot, program: ProgramId) {
-        let packet = self.arena.get_mut(slot);
+        let packet = self.arena.get(slot);
         let (id, local, remote) = (packet.id, packet.destination, packet.source);
-        let payload = std::mem::take(&mut packet.payload);
-        let Payload::Train(train) = &payload else {
-            unreachable!("only trains are delivered this way")
-        };
-        let (now, arrived) = (
-            self.now,
-            ArrivedTrain {
+        let now = self.now;
+        self.hand_over_by(host, slot, program, |program, payload, io| {
+            let Payload::Train(train) = payload else {
+                unreachable!("only trains are delivered this way")
+            };
+            let arrived = ArrivedTrain {
                 id,
                 local: local.into(),
                 remote: remote.into(),
                 cars: train.cars(),
-            },
-        );
-        let (rejected, ()) = self.with_program(program, |program, io| {
+            };
             program.handle_train(now, arrived, io);
         });
-        let fate = match rejected {
-            None => Fate::Delivered { host },
-            Some(why) => Fate::Dropped(DropReason::Rejected { host, why }),
-        };
-        self.arena.get_mut(slot).payload = payload;
-        self.end(slot, fate);
-        self.carry_out(program);
     }
 }
 

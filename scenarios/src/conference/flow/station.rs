@@ -577,7 +577,7 @@ impl Program for Station {
                 } else if sleeper == reports + 1 {
                     self.look(now, io);
                 } else {
-                    self.depart(now, io);
+                    self.depart(io);
                 }
             }
         }

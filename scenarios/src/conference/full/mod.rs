@@ -7,7 +7,7 @@
 //! One seed is one run as long as nothing has to be sent again. What is lost is asked for, and sent
 //! again, stream by stream in the order of the stack's maps of streams, whose keys the standard library
 //! draws anew in each process: where a connection has several pictures, as under a server, two runs
-//! repair in different orders. An outcome [says so](super::ConferenceOutcome::repeats).
+//! repair in different orders. An outcome [says so](field@super::ConferenceOutcome::repeats).
 
 mod attendee;
 mod connection;

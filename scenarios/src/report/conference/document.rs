@@ -269,7 +269,7 @@ impl<'h> Document<'h> {
             findings: &outcome.findings,
             warnings: held.warnings,
             digest: outcome.digest.to_string(),
-            repeats: outcome.repeats(),
+            repeats: outcome.repeats,
         }
     }
 }

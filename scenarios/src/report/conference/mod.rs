@@ -110,7 +110,7 @@ fn table(out: &mut dyn Write, held: &Held<'_>) -> io::Result<()> {
             plan.config.measured.as_secs(),
         )?;
     }
-    let other_runs = if outcome.repeats() {
+    let other_runs = if outcome.repeats {
         ""
     } else {
         "; other runs may differ: str0m sends again in an order that no seed decides"

@@ -92,7 +92,7 @@ impl Station {
             return;
         }
         if self.departures.moment.is_zero() {
-            return self.depart(now, io);
+            return self.depart(io);
         }
         if self.departures.due.is_none() {
             let due = now + self.departures.moment;
@@ -102,7 +102,7 @@ impl Station {
     }
 
     /// All trains leave.
-    pub(super) fn depart(&mut self, _: Time, io: &mut Io<'_>) {
+    pub(super) fn depart(&mut self, io: &mut Io<'_>) {
         self.departures.due = None;
         let mut legs = std::mem::take(&mut self.departures.legs);
         for leg in legs.drain(..) {
